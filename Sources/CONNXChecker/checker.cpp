@@ -1,0 +1,1 @@
+#include "connx_checker.h"

@@ -9,4 +9,4 @@ setup: Sources/CONNX/onnx.pb-c.c
 
 Sources/CONNX/onnx.pb-c.c: $(SCHEMA)
 	protoc-c --proto_path=$(dir $(SCHEMA)) --c_out=Sources/CONNX $(notdir $(SCHEMA))
-	mv Sources/CONNX/onnx.pb-c.h Sources/CONNX/include/
+	mkdir -p Sources/CONNX/include && mv Sources/CONNX/onnx.pb-c.h Sources/CONNX/include/

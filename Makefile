@@ -1,6 +1,6 @@
 # make demo   set up, then search, train and export a network for this machine (Fashion-MNIST)
 # make test   set up, then run every test
-PACKAGES = clang libopenblas-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libprotobuf-dev libsqlite3-dev \
+PACKAGES = clang libopenblas-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libprotobuf-dev libsqlite3-dev zlib1g-dev \
            dataset-fashion-mnist
 SCHEMA = /usr/include/onnx/onnx.proto
 

@@ -1,6 +1,6 @@
 /* The calling convention of every kernel of the executor, and the kernels themselves.
  *
- * A kernel is a pure function of one call record: no allocation, no globals, no I/O. The executor runs `phases`
+ * A kernel is a pure function of one call record: no allocation, no I/O. The executor runs `phases`
  * (stated by the operator) one after another, with a barrier between two, and every phase `parts` times, once a
  * thread. A kernel splits its work by `part` alone, always in the same way for the same `parts`, and adds partial
  * sums in order of `part`, so that a run is reproducible bit for bit. */
@@ -25,6 +25,182 @@ typedef struct MartletCall {
 } MartletCall;
 
 typedef void (*MartletKernel)(const MartletCall *);
+
+/* Every kernel is compiled for several instruction sets; the widest one of the CPU is used. A test may ask for a level:
+ * the one now in use is returned (a level the CPU lacks, or -1, gives the widest). Results of two levels agree to rounding. */
+enum { MARTLET_LEVEL_BASELINE, MARTLET_LEVEL_AVX2, MARTLET_LEVEL_AVX512 };
+int martlet_kernels_level(void);
+int martlet_kernels_use(int level);
+
+/* All tensors are f32 unless said otherwise. Image tensors [N, C, H, W] are channels last in memory (N H W C), filters plain
+ * ([O, C / groups, KH, KW]). "Phases 2" means phases = 2; otherwise 1. Scratch is 0 bytes unless a size is named.
+ * A result must not overlap an operand, except that elementwise results (unary, binary of equal shapes, add_n, sgd, adam,
+ * blend, dropout) may be their own first operand. */
+#define MARTLET_MAX_TAPS 1024 /* KH KW of a convolution or pool */
+#define MARTLET_MAX_RANK 12
+
+/* ---- convolution: phases 2, KH KW <= MARTLET_MAX_TAPS ----
+ * p: N C H W  O KH KW  strideH strideW  dilationH dilationW  padTop padLeft padBottom padRight  groups  OH OW  hasBias
+ *
+ *   conv2d                   x, w[, bias]   -> y    scratch martlet_conv2d_scratch
+ *   conv2d_input_gradient    dy, w          -> dx   scratch martlet_conv2d_input_gradient_scratch
+ *   conv2d_filter_gradient   dy, x          -> dw   scratch martlet_conv2d_filter_gradient_scratch */
+size_t martlet_conv2d_scratch(const int64_t *p, int32_t parts);
+size_t martlet_conv2d_input_gradient_scratch(const int64_t *p, int32_t parts);
+size_t martlet_conv2d_filter_gradient_scratch(const int64_t *p, int32_t parts);
+
+/* ---- batch normalisation of M = N H W rows of C channels (also of a plain [N, C]); variance is the biased one ----
+ * p: M C affine    f: epsilon    scratch martlet_batch_norm_scratch(C, parts)
+ *
+ *   batch_norm_training   x[, scale, bias]                    -> y, mean, variance            phases 2
+ *   batch_norm_gradient   dy, x, mean, variance[, scale]      -> dx[, dscale, dbias]          phases 2
+ *   batch_norm_inference  x, mean, variance[, scale, bias]    -> y                            phases 1
+ * with scale, bias and their gradients where affine = 1. */
+size_t martlet_batch_norm_scratch(int64_t channels, int32_t parts);
+
+/* ---- one operand, elementwise ----
+ * p: opcode count    f: a b (may be null for functions without them)
+ *
+ *   unary            x      -> y
+ *   unary_gradient   dy, x  -> dx = dy f'(x); f' is 0 at the kinks of relu, clip, hard_sigmoid and abs */
+enum {
+    MARTLET_RELU,
+    MARTLET_CLIP,         /* min(max(x, a), b) */
+    MARTLET_SIGMOID,
+    MARTLET_TANH,
+    MARTLET_HARD_SIGMOID, /* clip(a x + b, 0, 1) */
+    MARTLET_HARD_SWISH,   /* x clip(x / 6 + 1 / 2, 0, 1) */
+    MARTLET_SILU,
+    MARTLET_GELU,         /* x Phi(x), by erf */
+    MARTLET_ELU,          /* a (e^x - 1) for x <= 0 */
+    MARTLET_LEAKY_RELU,   /* a x for x <= 0 */
+    MARTLET_SOFTPLUS,
+    MARTLET_EXP,
+    MARTLET_LOG,
+    MARTLET_SQRT,
+    MARTLET_NEGATE,
+    MARTLET_ABS,
+    MARTLET_RECIPROCAL,
+    MARTLET_AFFINE,       /* a x + b */
+    MARTLET_SQUARE,
+    MARTLET_ERF,
+    MARTLET_POWER,        /* x^a */
+    MARTLET_SIGN,
+    MARTLET_FLOOR,
+    MARTLET_CEIL,
+    MARTLET_ROUND,        /* half to even */
+    MARTLET_SIN,
+    MARTLET_COS,
+    MARTLET_LOG1P,
+    MARTLET_EXPM1,
+    MARTLET_IDENTITY,
+};
+
+/* ---- two operands with broadcasting ----
+ * p: opcode rank, then rank dimensions of y in memory order, rank strides of a, rank strides of b (in elements, 0 where an
+ *    operand is broadcast)
+ *
+ *   binary   a, b -> y */
+enum { MARTLET_ADD, MARTLET_SUBTRACT, MARTLET_MULTIPLY, MARTLET_DIVIDE, MARTLET_MAXIMUM, MARTLET_MINIMUM, MARTLET_POW };
+
+/* ---- many operands of one shape ----
+ *   add_n                   x_1 ... x_K          -> y = sum x_k                     p: K count
+ *   weighted_sum            w [K], x_1 ... x_K   -> y = sum w_k x_k                 p: K count
+ *   weighted_sum_gradient   dy, w, x_1 ... x_K   -> dw, dx_1 ... dx_K               p: K count    phases 2
+ *                           (a null result is left out)   scratch martlet_weighted_sum_gradient_scratch(K, parts) */
+size_t martlet_weighted_sum_gradient_scratch(int64_t count, int32_t parts);
+
+/* ---- reductions: phases 2 ----
+ * p: opcode rank, then rank dimensions in memory order, rank flags (1: reduced)
+ *
+ *   reduce   x -> y, kept dimensions in order    scratch martlet_reduce_scratch(p, parts) */
+enum { MARTLET_SUM, MARTLET_MEAN, MARTLET_MAX, MARTLET_MIN, MARTLET_SUM_SQUARES, MARTLET_PRODUCT };
+size_t martlet_reduce_scratch(const int64_t *p, int32_t parts);
+
+/* ---- moving elements of any type ----
+ *   copy     x -> y   y[yo + i . ys] = x[xo + i . xs] for every index i
+ *            p: bytesPerElement rank xo yo, then rank dimensions, rank strides xs, rank strides ys (elements; xs may be 0)
+ *   concat   x_1 ... x_K -> y   y[o] = x_1[o], ..., x_K[o] joined for every o
+ *            p: bytesPerElement K outer, then K lengths (elements of x_k for one o)
+ *   pad      x (4 bytes an element) -> y    p: rank, dimensions of x, elements before (may be negative: cropped), dimensions of y
+ *            f: fill */
+
+/* ---- pooling ----
+ * p: N C H W  KH KW  strideH strideW  dilationH dilationW  padTop padLeft padBottom padRight  OH OW  countPadding
+ *
+ *   max_pool                       x      -> y
+ *   max_pool_gradient              dy, x  -> dx    the first maximum of a window in row-major order takes it
+ *   average_pool                   x      -> y     countPadding: taps in the padding count in the divisor (beyond it they never do)
+ *   average_pool_gradient          dy     -> dx
+ *   global_average_pool            x      -> y [N, C]        p: N C M with M = H W
+ *   global_average_pool_gradient   dy     -> dx              p: N C M */
+
+/* ---- classification ----
+ *   softmax                       x -> y over rows                         p: rows columns logarithm (1: log-softmax)
+ *   softmax_gradient              dy, y -> dx                              p: the same
+ *   cross_entropy                 logits, labels -> loss                   p: rows classes wide (0: i32 labels, 1: i64)  phases 2
+ *   cross_entropy_gradient        dloss, logits, labels -> dlogits         p: the same
+ *   cross_entropy_soft            logits, targets -> loss                  p: rows classes     phases 2
+ *   cross_entropy_soft_gradient   dloss, logits, targets -> dlogits        p: the same
+ * f: smoothing s; a target t becomes (1 - s) t + s / classes. The loss is the mean over rows, [1]; a label out of range makes
+ * it NaN. Scratch of the two losses: martlet_cross_entropy_scratch(classes, parts). */
+size_t martlet_cross_entropy_scratch(int64_t classes, int32_t parts);
+
+/* ---- dropout ----
+ *   dropout   x, key (u32 [2]) -> y        p: count site    f: rate      (its gradient is the same kernel on dy)
+ * Element i is kept, and divided by 1 - rate, when word i % 4 of Philox 4x32-10 with this key and the counter
+ * (low i / 4, high i / 4, low site, high site) is less than floor((1 - rate) 2^32). */
+
+/* ---- updates of flat arrays ----
+ *   sgd     w, g, v -> w', v'           p: count nesterov decoupled    f: rate momentum decay gradientScale
+ *           d = scale g + decay w; v' = momentum v + d; w' = w - rate (nesterov ? d + momentum v' : v')
+ *   adam    w, g, m, v -> w', m', v'    p: count decoupled     f: rate beta1 beta2 epsilon decay gradientScale 1-beta1^t 1-beta2^t
+ *   blend   x, y -> z = a x + b y       p: count               f: a b       (moving average: z = average)
+ * decoupled: decay acts on w alone, w' -= rate decay w. */
+
+#define MARTLET_KERNELS(X)                                                                                              \
+    X(conv2d) X(conv2d_input_gradient) X(conv2d_filter_gradient)                                                        \
+    X(batch_norm_training) X(batch_norm_gradient) X(batch_norm_inference)                                               \
+    X(unary) X(unary_gradient) X(binary) X(add_n) X(weighted_sum) X(weighted_sum_gradient)                              \
+    X(reduce) X(copy) X(concat) X(pad)                                                                                  \
+    X(max_pool) X(max_pool_gradient) X(average_pool) X(average_pool_gradient)                                           \
+    X(global_average_pool) X(global_average_pool_gradient)                                                              \
+    X(softmax) X(softmax_gradient)                                                                                      \
+    X(cross_entropy) X(cross_entropy_gradient) X(cross_entropy_soft) X(cross_entropy_soft_gradient)                     \
+    X(dropout) X(sgd) X(adam) X(blend)
+
+void martlet_conv2d(const MartletCall *);
+void martlet_conv2d_input_gradient(const MartletCall *);
+void martlet_conv2d_filter_gradient(const MartletCall *);
+void martlet_batch_norm_training(const MartletCall *);
+void martlet_batch_norm_gradient(const MartletCall *);
+void martlet_batch_norm_inference(const MartletCall *);
+void martlet_unary(const MartletCall *);
+void martlet_unary_gradient(const MartletCall *);
+void martlet_binary(const MartletCall *);
+void martlet_add_n(const MartletCall *);
+void martlet_weighted_sum(const MartletCall *);
+void martlet_weighted_sum_gradient(const MartletCall *);
+void martlet_reduce(const MartletCall *);
+void martlet_copy(const MartletCall *);
+void martlet_concat(const MartletCall *);
+void martlet_pad(const MartletCall *);
+void martlet_max_pool(const MartletCall *);
+void martlet_max_pool_gradient(const MartletCall *);
+void martlet_average_pool(const MartletCall *);
+void martlet_average_pool_gradient(const MartletCall *);
+void martlet_global_average_pool(const MartletCall *);
+void martlet_global_average_pool_gradient(const MartletCall *);
+void martlet_softmax(const MartletCall *);
+void martlet_softmax_gradient(const MartletCall *);
+void martlet_cross_entropy(const MartletCall *);
+void martlet_cross_entropy_gradient(const MartletCall *);
+void martlet_cross_entropy_soft(const MartletCall *);
+void martlet_cross_entropy_soft_gradient(const MartletCall *);
+void martlet_dropout(const MartletCall *);
+void martlet_sgd(const MartletCall *);
+void martlet_adam(const MartletCall *);
+void martlet_blend(const MartletCall *);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,94 @@
+/* Chooses the widest level the CPU has, once, and forwards every kernel to it. */
+#include "kernel_table.h"
+
+static const KernelTable *table;
+
+int martlet_kernels_level(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return MARTLET_LEVEL_BASELINE;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq"))
+        return MARTLET_LEVEL_AVX512;
+    return MARTLET_LEVEL_AVX2;
+#else
+    return MARTLET_LEVEL_BASELINE;
+#endif
+}
+
+int martlet_kernels_use(int level) {
+    int best = martlet_kernels_level();
+    if (level < 0 || level > best) level = best;
+    const KernelTable *chosen = &martlet_table_baseline;
+#if defined(__x86_64__)
+    if (level == MARTLET_LEVEL_AVX2) chosen = &martlet_table_avx2;
+    if (level == MARTLET_LEVEL_AVX512) chosen = &martlet_table_avx512;
+#endif
+    __atomic_store_n(&table, chosen, __ATOMIC_RELEASE);
+    return level;
+}
+
+static const KernelTable *current(void) {
+    const KernelTable *t = __atomic_load_n(&table, __ATOMIC_ACQUIRE);
+    if (t) return t;
+    martlet_kernels_use(-1); /* every thread that gets here stores the same value */
+    return __atomic_load_n(&table, __ATOMIC_ACQUIRE);
+}
+
+#define FORWARD(NAME) \
+    void martlet_##NAME(const MartletCall *call) { current()->NAME(call); }
+MARTLET_KERNELS(FORWARD)
+
+/* ---- scratch sizes, the same for every level ---- */
+
+static int64_t rounded(int64_t n) { return (n + 15) / 16 * 16; }
+
+/* Floats of a zero-bordered image: `extent` pixels of all channels (dense) or of one vector of them (depthwise). */
+static int64_t frame_floats(const int64_t *p, int gradient, int depthwise) {
+    int64_t H = p[2], W = p[3], height, width;
+    if (gradient) { /* an upper bound of the window of dy that any pixel of x asks for */
+        height = (H - 1 + p[11]) / p[7] + ((p[5] - 1) * p[9] + p[7] - 1) / p[7] + 2;
+        width = (W - 1 + p[12]) / p[8] + ((p[6] - 1) * p[10] + p[8] - 1) / p[8] + 2;
+    } else {
+        height = (p[16] - 1) * p[7] + (p[5] - 1) * p[9] + 1;
+        width = (p[17] - 1) * p[8] + (p[6] - 1) * p[10] + 1;
+    }
+    return rounded(height * width * (depthwise ? 16 : gradient ? p[4] : p[1]));
+}
+
+size_t martlet_conv2d_scratch(const int64_t *p, int32_t parts) {
+    int64_t G = p[15], taps = p[5] * p[6], Cg = p[1] / G, Og = p[4] / G, depthwise = Cg == 1 && Og == 1 && G > 1;
+    int64_t packed = depthwise ? taps * rounded(p[1]) : G * taps * Cg * rounded(Og);
+    return (size_t)(rounded(packed) + parts * frame_floats(p, 0, (int)depthwise)) * sizeof(float);
+}
+
+size_t martlet_conv2d_input_gradient_scratch(const int64_t *p, int32_t parts) {
+    int64_t G = p[15], taps = p[5] * p[6], Cg = p[1] / G, Og = p[4] / G, depthwise = Cg == 1 && Og == 1 && G > 1;
+    int64_t packed = depthwise ? taps * rounded(p[1]) : G * taps * Og * rounded(Cg);
+    return (size_t)(rounded(packed) + parts * frame_floats(p, 1, (int)depthwise)) * sizeof(float);
+}
+
+size_t martlet_conv2d_filter_gradient_scratch(const int64_t *p, int32_t parts) {
+    int64_t G = p[15], taps = p[5] * p[6], Cg = p[1] / G, Og = p[4] / G, depthwise = Cg == 1 && Og == 1 && G > 1;
+    int64_t partial = depthwise ? taps * rounded(p[1]) : rounded(p[4] * taps * Cg);
+    return (size_t)(parts * (rounded(partial) + frame_floats(p, 0, (int)depthwise))) * sizeof(float);
+}
+
+size_t martlet_batch_norm_scratch(int64_t channels, int32_t parts) {
+    int64_t sums = 2 * ((channels + 7) / 8 * 8), rows = MARTLET_NORM_ROWS * rounded(MARTLET_WIDE_OF(channels));
+    return (size_t)parts * ((size_t)sums * sizeof(double) + (size_t)rows * sizeof(float));
+}
+
+size_t martlet_weighted_sum_gradient_scratch(int64_t count, int32_t parts) {
+    return (size_t)parts * (size_t)((count + 7) / 8 * 8) * sizeof(double);
+}
+
+size_t martlet_reduce_scratch(const int64_t *p, int32_t parts) {
+    int64_t C = 1; /* dimensions after the last reduced one form a row */
+    for (int64_t i = p[1] - 1; i >= 0 && (!p[2 + p[1] + i] || p[2 + i] == 1); i--) C *= p[2 + i];
+    return (size_t)parts * ((size_t)((C + 7) / 8 * 8) + (size_t)rounded(MARTLET_WIDE_OF(C)) / 2) * sizeof(double);
+}
+
+size_t martlet_cross_entropy_scratch(int64_t classes, int32_t parts) {
+    return (size_t)parts * (64 + (size_t)rounded(classes) * sizeof(float));
+}

@@ -1,0 +1,17 @@
+/* Every kernel, compiled once for each level. */
+#include "vector.h"
+
+#include "gemm.h"
+
+#include "conv2d.h"
+#include "elementwise.h"
+#include "normalize.h"
+#include "reduce.h"
+#include "layout.h"
+#include "pool.h"
+#include "loss.h"
+#include "random.h"
+#include "optimizer.h"
+
+#define ENTRY(NAME) .NAME = NAME,
+#define TABLE {MARTLET_KERNELS(ENTRY)}

@@ -45,6 +45,15 @@ public protocol Operator: Codable, Hashable, Sendable {
     /// True when result 0 is operand 0's memory read with another type (plain layout).
     var isView: Bool { get }
 
+    /// Where in operand 0's memory result 0 lies, in bytes, when it is a contiguous part of it; `nil` when it is not.
+    /// The default is 0 for a view.
+    func viewOffset(_ x: [TensorType], _ y: [TensorType]) -> Int?
+
+    /// Where in result 0's memory each operand lies, in bytes, when the result is nothing but the operands one behind
+    /// the other: a planner may then let operands be made in place. Such an operator's kernel and C leave out an operand
+    /// whose pointer already is its place.
+    func placedOperands(_ x: [TensorType], _ y: [TensorType]) -> [Int]?
+
     /// True when the operator only has a meaning while training, and may not be deployed.
     var isTrainingOnly: Bool { get }
 
@@ -96,6 +105,8 @@ extension Operator {
     public var layoutRule: LayoutRule { .plain }
     public func inPlaceOperands(_ x: [TensorType], _ y: [TensorType]) -> [Int] { [] }
     public var isView: Bool { false }
+    public func viewOffset(_ x: [TensorType], _ y: [TensorType]) -> Int? { isView ? 0 : nil }
+    public func placedOperands(_ x: [TensorType], _ y: [TensorType]) -> [Int]? { nil }
     public var isTrainingOnly: Bool { false }
     public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? { nil }
     public static var onnxImports: [ONNXImport] { [] }

@@ -5,7 +5,8 @@
 /// that equal bodies of equal types are one function. C99; locals only; nothing beyond the listed helpers.
 public struct CBody: Hashable, Sendable {
     public var code: String
-    /// Functions of `math.h` that the body calls through the generator's replaceable macros, such as `expf`.
+    /// Functions of `math.h` that the body calls, such as `expf`. The body writes a call as `MARTLET_EXPF(x)`, a macro
+    /// that the generator defines as the function unless the user has defined it before.
     public var mathFunctions: [String]
     /// Named helper functions of the generator's library that the body calls.
     public var helpers: [String]

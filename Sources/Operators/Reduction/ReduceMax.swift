@@ -1,0 +1,37 @@
+import IR
+
+/// The largest element along axes. The gradient goes to every element equal to it.
+///
+/// - Shapes: `x: [any] → y: [the same with each axis 1, or left out]`. No axes means all of them.
+public struct ReduceMax: Reduction {
+    public static let mnemonic = "reduce_max"
+    public var axes: [Int] = []
+    public var keepsDimensions = false
+
+    public init() {}
+    public init(axes: [Int], keepsDimensions: Bool = false) {
+        self.axes = axes
+        self.keepsDimensions = keepsDimensions
+    }
+
+    public func fold<R: Scalar>(_ values: [R]) -> R { values.reduce(R.infinity * -1) { $1 > $0 ? $1 : $0 } }
+    public func fold(_ values: [Int64], _ element: ElementType) -> Int64 { element == .u64 ? Int64(bitPattern: values.map { UInt64(bitPattern: $0) }.max() ?? 0) : values.max() ?? 0 }
+    public func accumulation(_ m: inout CMath, count: Int) -> (start: String, update: String, finish: String) {
+        let start = m.element.isFloatingPoint ? "-INFINITY" : m.element.smallestLiteral
+        return (start, "if (v > acc) acc = v;", "acc")
+    }
+    public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
+        guard let dy = p.gradients[0] else { return [nil] }
+        let x = g.type(of: p.operands[0])
+        let kept = try g.append(Reshape(Self(axes: axes, keepsDimensions: true).infer([x])[0].shape), dy)
+        let best = try g.append(Reshape(g.type(of: kept).shape), p.results[0])
+        let chosen = try g.append(Cast(to: x.element), g.append(Equal(), p.operands[0], best))
+        return [try g.append(Multiply(), chosen, kept)]
+    }
+    public static var onnxName: (opType: String, axesAreOperandSince: Int) { ("ReduceMax", 18) }
+
+    public static let specimens = [
+        Specimen(ReduceMax(axes: [0, 2, 3], keepsDimensions: true), on: .f32(2, 3, 4, 5)), Specimen(ReduceMax(axes: [-1]), on: .f32(2, 3, 4)),
+        Specimen(ReduceMax(), on: .f32(2, 3)), Specimen(ReduceMax(axes: [1, 3]), on: .f32(2, 3, 4, 5)), Specimen(ReduceMax(axes: [0]), on: .i32(3, 2)),
+    ]
+}

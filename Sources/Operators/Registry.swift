@@ -1,0 +1,50 @@
+import IR
+
+/// Every operator there is.
+public enum Registry {
+    public static let all: [any Operator.Type] = [
+        // Elementwise
+        Relu.self, Clip.self, Sigmoid.self, Tanh.self, HardSigmoid.self, HardSwish.self, Silu.self, Gelu.self, Elu.self,
+        LeakyRelu.self, Softplus.self, Exp.self, Log.self, Sqrt.self, Negate.self, Absolute.self, Sign.self, Reciprocal.self,
+        Erf.self, Indicator.self, UnaryGradient.self, Cast.self, Identity.self, StopGradient.self, Barrier.self,
+        Add.self, Subtract.self, Multiply.self, Divide.self, Maximum.self, Minimum.self, Power.self,
+        Greater.self, GreaterOrEqual.self, Less.self, LessOrEqual.self, Equal.self, And.self, Or.self, Xor.self, Where.self,
+        WeightedSum.self, WeightedSumDots.self,
+        // Reductions
+        ReduceSum.self, ReduceMean.self, ReduceMax.self, ReduceMin.self,
+        // Shape
+        Reshape.self, BroadcastTo.self, Transpose.self, Slice.self, SliceGradient.self, Concat.self, Pad.self, ChannelShuffle.self,
+        // Linear algebra and convolution
+        MatMul.self, Linear.self, Conv2D.self, Conv2DInputGradient.self, Conv2DFilterGradient.self,
+        // Normalisation and pooling
+        BatchNorm.self, BatchNormGradient.self, BatchNormInference.self,
+        MaxPool2D.self, MaxPool2DGradient.self, MaxPool2DSelection.self, AveragePool2D.self, AveragePool2DGradient.self,
+        // Losses and random draws
+        Softmax.self, LogSoftmax.self, CrossEntropy.self, CrossEntropyGradient.self, SoftCrossEntropy.self, OneHot.self, Dropout.self,
+    ]
+
+    /// The operators by mnemonic.
+    public static let byMnemonic: [String: any Operator.Type] = Dictionary(
+        uniqueKeysWithValues: (all + [Parameter.self, Constant.self]).map { ($0.mnemonic, $0) })
+
+    /// How ONNX's operators are read, by domain and name.
+    public static let onnxImports: [String: ONNXImport] = {
+        var imports: [String: ONNXImport] = [:]
+        for type in all { for entry in type.onnxImports { imports[entry.key] = entry } }
+        return imports
+    }()
+}
+
+extension ONNXImport {
+    /// `domain:OpType`, the default domain being empty.
+    public var key: String { Self.key(opType, domain: domain) }
+
+    public static func key(_ opType: String, domain: String) -> String { "\(domain == "ai.onnx" ? "" : domain):\(opType)" }
+}
+
+extension Graph {
+    /// Reads the text form with every operator known.
+    public init(parsing text: String, file: String = "graph") throws(ParseError) {
+        try self.init(parsing: text, operators: Registry.byMnemonic, file: file)
+    }
+}

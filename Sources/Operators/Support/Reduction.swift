@@ -1,0 +1,118 @@
+import IR
+
+/// An operator that folds elements along axes: `y = fold(x over axes)`.
+///
+/// - Shapes: `x: [any] → y: [the same with each axis 1, or left out]`. No axes means all of them.
+public protocol Reduction: Operator {
+    var axes: [Int] { get }
+    var keepsDimensions: Bool { get }
+    init(axes: [Int], keepsDimensions: Bool)
+
+    func fold<R: Scalar>(_ values: [R]) -> R
+    func fold(_ values: [Int64], _ element: ElementType) -> Int64
+    /// C: the start of the accumulator, its update with `v`, and the result from the accumulator and the count.
+    func accumulation(_ m: inout CMath, count: Int) -> (start: String, update: String, finish: String)
+    static var elements: [ElementType] { get }
+    static var onnxName: (opType: String, axesAreOperandSince: Int) { get }
+}
+
+extension Reduction {
+    public static var elements: [ElementType] { ElementType.numbers }
+
+    /// The axes from the front, ascending; all of them when none is named.
+    func normalAxes(rank: Int) throws(ShapeError) -> [Int] {
+        if axes.isEmpty { return Array(0..<rank) }
+        var normal: [Int] = []
+        for axis in axes { normal.append(try TensorType.axis(axis, rank: rank, for: self)) }
+        return Set(normal).sorted()
+    }
+
+    public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
+        let x = try x.single(for: self)
+        guard Self.elements.contains(x.element) else { throw ShapeError("\(mnemonic) does not take \(x)") }
+        let axes = try normalAxes(rank: x.rank)
+        let shape = x.shape.enumerated().compactMap { axes.contains($0) ? (keepsDimensions ? 1 : nil) : $1 }
+        return [x.with(shape: shape)]
+    }
+    public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? {
+        guard let axes = try? normalAxes(rank: x[0].shape.count) else { return nil }
+        let kept = x[0].shape.enumerated().map { axes.contains($0) ? 1 : $1 }
+        let strides = broadcastStrides(kept, to: x[0].shape)
+        if x[0].element.isFloatingPoint {
+            let values = x[0].reals
+            var groups = [[R]](repeating: [], count: y[0].count)
+            forEachIndex(x[0].shape, [strides]) { groups[$1[0]].append(values[$0]) }
+            return [ReferenceTensor(y[0], groups.map { fold($0) })]
+        }
+        let values = x[0].integers
+        var groups = [[Int64]](repeating: [], count: y[0].count)
+        forEachIndex(x[0].shape, [strides]) { groups[$1[0]].append(values[$0]) }
+        return [ReferenceTensor(y[0], integers: groups.map { fold($0, x[0].element) })]
+    }
+    public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
+        guard let axes = try? normalAxes(rank: x[0].rank) else { return nil }
+        let strides = TensorType.strides(x[0].shape)
+        let kept = x[0].shape.indices.filter { !axes.contains($0) }
+        let count = axes.reduce(1) { $0 * x[0].shape[$1] }
+        var math = CMath(x[0].element)
+        let (start, update, finish) = accumulation(&math, count: count)
+        // Dimensions that lie behind each other walk as one.
+        let (outer, outerStrides) = CBody.collapsed(kept.map { x[0].shape[$0] }, [kept.map { strides[$0] }])
+        let (inner, innerStrides) = CBody.collapsed(axes.map { x[0].shape[$0] }, [axes.map { strides[$0] }])
+        func loops(_ letter: String, _ shape: [Int]) -> String {
+            shape.enumerated().map { "for (size_t \(letter)\($0) = 0; \(letter)\($0) < \($1); ++\(letter)\($0))" }.joined(separator: " ")
+        }
+        func offset(_ letter: String, _ strides: [Int]) -> String {
+            strides.isEmpty ? "0" : strides.enumerated().map { "\(letter)\($0) * \($1)" }.joined(separator: " + ")
+        }
+        let type = x[0].element.cType
+        let code = """
+            size_t o = 0;
+            \(loops("a", outer)) {
+                const \(type) *restrict x = x0 + \(offset("a", outerStrides[0]));
+                \(type) acc = \(start);
+                \(loops("b", inner)) {
+                    const \(type) v = x[\(offset("b", innerStrides[0]))];
+                    \(update)
+                }
+                y0[o++] = \(finish);
+            }
+
+            """
+        return CBody(code, mathFunctions: math.functions)
+    }
+    public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? {
+        let keeps = ("keepdims", ONNXAttribute.int(keepsDimensions ? 1 : 0))
+        guard let axes = try? normalAxes(rank: x[0].rank) else { return nil }
+        if Self.onnxName.axesAreOperandSince <= 17 {
+            return ONNXForm(
+                Self.onnxName.opType, since: Self.onnxName.axesAreOperandSince, inputs: [.operand(0), .constant(Literal(axes))],
+                attributes: [keeps])
+        }
+        return ONNXForm(Self.onnxName.opType, since: 13, attributes: [("axes", .ints(axes)), keeps])
+    }
+    public static var onnxImports: [ONNXImport] {
+        [
+            ONNXImport(onnxName.opType, versions: 1...21, elements: elements, refuses: "axes that are not constant") {
+                node, g throws(ONNXImportError) in
+                try readReduction(node, &g) { axes, keeps in Self(axes: axes, keepsDimensions: keeps) }
+            }
+        ]
+    }
+}
+
+/// Reads a reduction's axes from the attribute or the operand, with `noop_with_empty_axes`.
+public func readReduction(
+    _ node: ONNXNode, _ g: inout GraphBuilder, _ make: ([Int], Bool) -> any Operator
+) throws(ONNXImportError) -> [Value] {
+    let x = try node.required(0), keeps = try node.int("keepdims", default: 1) != 0
+    var axes = try node.ints("axes") ?? []
+    if let operand = node.input(1) {
+        guard let literal = g.constant(of: operand) else { throw .unsupported("\(node.opType) with axes that are not constant") }
+        axes = literal.integers.map(Int.init)
+    }
+    if axes.isEmpty, try node.int("noop_with_empty_axes", default: 0) != 0 { return [x] }
+    let op = make(axes, keeps)
+    return try importing { () throws(ShapeError) in try g.appendAll(op, [x], name: node.name) }
+}

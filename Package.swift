@@ -51,7 +51,7 @@ let package = Package(
         library("Passes", ["IR", "Operators"]),
         library("Execution", ["IR", "Operators", "Passes", "CKernels", "COpenBLAS"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        library("Training", ["IR", "Operators", "Passes", "Execution", "CKernels", "CZlib"]),
+        library("Training", ["IR", "Operators", "Passes", "Execution", "CKernels", "CZlib", real]),
         library("Spaces", ["IR", "Operators", yaml]),
         library("ONNXFormat", ["IR", "Operators", "Passes", "CONNX", "CONNXChecker"]),
         library("CodeGeneration", ["IR", "Operators", "Passes"], resources: [.embedInCode("C")]),

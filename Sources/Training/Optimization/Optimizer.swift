@@ -1,0 +1,126 @@
+import CKernels
+import RealModule
+
+/// Which parameters weight decay acts on.
+public enum DecayRule: String, Codable, Hashable, Sendable {
+    case all
+    /// Tensors of two or more dimensions: filters and matrices, not biases or normalisation.
+    case matricesOnly
+
+    func applies(to tensor: StoredTensor) -> Bool { self == .all || tensor.shape.count > 1 }
+}
+
+/// The rule that turns a gradient into an update. It touches nothing but the tensor it is given: a parameter without a
+/// gradient sees no decay and no momentum.
+public protocol Optimizer: Codable, Hashable, Sendable {
+    /// Names of the arrays kept beside each parameter, for checkpoints.
+    var slots: [String] { get }
+
+    /// Updates one parameter with `scale` times the gradient.
+    func update(_ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double)
+}
+
+/// Stochastic gradient descent: `v = mu v + (g + lambda w)`, `w -= rate v` (Nesterov: `rate (g + lambda w + mu v)`).
+///
+/// - Source: Sutskever, Martens, Dahl, Hinton, *On the importance of initialization and momentum in deep learning*,
+///   ICML 2013; the form in which the rate stays outside of the momentum.
+public struct SGD: Optimizer {
+    public var momentum: Double
+    public var nesterov: Bool
+    public var weightDecay: Double
+    public var decays: DecayRule
+
+    public init(momentum: Double = 0.9, nesterov: Bool = true, weightDecay: Double = 0, decays: DecayRule = .all) {
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.weightDecay = weightDecay
+        self.decays = decays
+    }
+
+    public var slots: [String] { momentum == 0 ? [] : ["momentum"] }
+
+    public func update(_ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double) {
+        tensor.prepareSlots(slots.count)
+        let decay = decays.applies(to: tensor) ? weightDecay : 0
+        martlet_sgd(
+            tensor.values.baseAddress, tensor.slots.first?.baseAddress, gradient, Int64(tensor.count), Float(rate),
+            Float(momentum), nesterov ? 1 : 0, Float(decay), Float(scale))
+        tensor.updates += 1
+    }
+}
+
+/// Adam, with weight decay inside of the gradient or decoupled from it.
+///
+/// - Source: Kingma and Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015, algorithm 1; decoupled decay:
+///   Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019.
+public struct Adam: Optimizer {
+    public enum Decay: String, Codable, Hashable, Sendable { case decoupled, inGradient }
+
+    public var beta1: Double
+    public var beta2: Double
+    public var epsilon: Double
+    public var weightDecay: Double
+    public var decay: Decay
+    public var decays: DecayRule
+
+    public init(
+        beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0,
+        decay: Decay = .decoupled, decays: DecayRule = .all
+    ) {
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.weightDecay = weightDecay
+        self.decay = decay
+        self.decays = decays
+    }
+
+    public var slots: [String] { ["mean", "square"] }
+
+    public func update(_ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double) {
+        tensor.prepareSlots(2)
+        tensor.updates += 1
+        let time = tensor.updates
+        let applied = decays.applies(to: tensor) ? weightDecay : 0
+        martlet_adam(
+            tensor.values.baseAddress, tensor.slots[0].baseAddress, tensor.slots[1].baseAddress, gradient,
+            Int64(tensor.count), Float(rate), Float(beta1), Float(beta2), Float(epsilon),
+            Float(1 - Double.pow(beta1, time)), Float(1 - Double.pow(beta2, time)),
+            Float(decay == .inGradient ? applied : 0), Float(decay == .decoupled ? applied : 0), Float(scale))
+    }
+}
+
+/// A gradient with the parameter it belongs to.
+public struct ParameterGradient {
+    public let tensor: StoredTensor
+    public let gradient: UnsafePointer<Float>
+
+    public init(_ tensor: StoredTensor, _ gradient: UnsafePointer<Float>) {
+        self.tensor = tensor
+        self.gradient = gradient
+    }
+}
+
+extension Sequence<ParameterGradient> {
+    /// The Euclidean norm of all gradients taken as one vector.
+    public var globalNorm: Double {
+        reduce(0) { $0 + martlet_sum_of_squares($1.gradient, Int64($1.tensor.count)) }.squareRoot()
+    }
+}
+
+extension Optimizer {
+    /// Updates every parameter that has a gradient, in order.
+    ///
+    /// - Parameter clip: The largest global norm of the gradients; longer ones are scaled down to it.
+    /// - Returns: The global norm before clipping, when it was asked for.
+    @discardableResult
+    public func step(_ gradients: [ParameterGradient], rate: Double, clip: Double? = nil) -> Double? {
+        let norm = clip.map { _ in gradients.globalNorm }
+        var scale = 1.0
+        if let clip, let norm, norm > clip { scale = clip / norm }
+        for item in gradients where item.tensor.kind == .weight {
+            update(item.tensor, gradient: item.gradient, rate: rate, scale: scale)
+        }
+        return norm
+    }
+}

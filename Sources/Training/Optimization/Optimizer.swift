@@ -37,14 +37,15 @@ public struct SGD: Optimizer {
         self.decays = decays
     }
 
-    public var slots: [String] { momentum == 0 ? [] : ["momentum"] }
+    public var slots: [String] { ["momentum"] }
 
     public func update(_ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double) {
-        tensor.prepareSlots(slots.count)
-        let decay = decays.applies(to: tensor) ? weightDecay : 0
-        martlet_sgd(
-            tensor.values.baseAddress, tensor.slots.first?.baseAddress, gradient, Int64(tensor.count), Float(rate),
-            Float(momentum), nesterov ? 1 : 0, Float(decay), Float(scale))
+        tensor.prepareSlots(1)
+        let (w, v) = (UnsafeRawPointer(tensor.values.baseAddress), UnsafeRawPointer(tensor.slots[0].baseAddress))
+        call(
+            martlet_sgd, on: [w, UnsafeRawPointer(gradient), v], into: [w, v],
+            integers: [tensor.count, nesterov ? 1 : 0, 0],
+            reals: [rate, momentum, decays.applies(to: tensor) ? weightDecay : 0, scale])
         tensor.updates += 1
     }
 }
@@ -81,12 +82,15 @@ public struct Adam: Optimizer {
         tensor.prepareSlots(2)
         tensor.updates += 1
         let time = tensor.updates
-        let applied = decays.applies(to: tensor) ? weightDecay : 0
-        martlet_adam(
-            tensor.values.baseAddress, tensor.slots[0].baseAddress, tensor.slots[1].baseAddress, gradient,
-            Int64(tensor.count), Float(rate), Float(beta1), Float(beta2), Float(epsilon),
-            Float(1 - Double.pow(beta1, time)), Float(1 - Double.pow(beta2, time)),
-            Float(decay == .inGradient ? applied : 0), Float(decay == .decoupled ? applied : 0), Float(scale))
+        let w = UnsafeRawPointer(tensor.values.baseAddress)
+        let (m, v) = (UnsafeRawPointer(tensor.slots[0].baseAddress), UnsafeRawPointer(tensor.slots[1].baseAddress))
+        call(
+            martlet_adam, on: [w, UnsafeRawPointer(gradient), m, v], into: [w, m, v],
+            integers: [tensor.count, decay == .decoupled ? 1 : 0],
+            reals: [
+                rate, beta1, beta2, epsilon, decays.applies(to: tensor) ? weightDecay : 0, scale,
+                1 - Double.pow(beta1, time), 1 - Double.pow(beta2, time),
+            ])
     }
 }
 

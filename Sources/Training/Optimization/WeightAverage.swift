@@ -20,11 +20,13 @@ public final class WeightAverage {
 
     /// Moves the average towards the store's present values. A parameter starts with its value when first seen.
     public func update(from store: ParameterStore) {
-        let decay = Float(min(self.decay, Double(1 + updates) / Double(10 + updates)))
+        let decay = min(self.decay, Double(1 + updates) / Double(10 + updates))
         for tensor in store.tensors {
             if let position = positions[tensor.name] {
-                martlet_average(
-                    averages[position].values.baseAddress, tensor.values.baseAddress, Int64(tensor.count), decay)
+                let average = UnsafeRawPointer(averages[position].values.baseAddress)
+                call(
+                    martlet_blend, on: [average, UnsafeRawPointer(tensor.values.baseAddress)], into: [average],
+                    integers: [tensor.count], reals: [decay, 1 - decay])
             } else {
                 start(tensor.name, tensor.shape, tensor.kind, Array(tensor.values))
             }

@@ -56,7 +56,7 @@ let package = Package(
         library("ONNXFormat", ["IR", "Operators", "Passes", "CONNX", "CONNXChecker"]),
         library("CodeGeneration", ["IR", "Operators", "Passes"], resources: [.embedInCode("C")]),
         library("Hardware", ["IR", "Operators", "Passes", "CodeGeneration", "ONNXFormat", sqlite, yaml]),
-        library("Search", ["Spaces", "Training", "Hardware", "Execution", "ONNXFormat", "CodeGeneration"]),
+        library("Search", ["IR", "Operators", "Passes", real, "Spaces", "Training", "Hardware", "Execution", "ONNXFormat", "CodeGeneration"]),
         .executableTarget(
             name: "Command", dependencies: ["Search", "Hardware", "ONNXFormat", "CodeGeneration", argumentParser, logging],
             swiftSettings: swift),

@@ -1,0 +1,120 @@
+import IR
+import Spaces
+
+/// Evolution under hard constraints, over any alphabet of choices.
+///
+/// Each generation takes the best `parents` ever seen, makes `mutants` of them (each gene resampled uniformly with
+/// `mutationProbability`) and `crossovers` (each gene from one of two random parents), each kind with at most
+/// `triesPerChild` times its number of tries, and fills up to `population` with random candidates. A candidate is legal
+/// when it was not proposed before and meets every constraint, so no evaluation is wasted.
+///
+/// - Source: Guo et al., *Single Path One-Shot*, ECCV 2020, section 3.4 and released code.
+public struct Evolution: Searcher {
+    public struct Settings: Hashable, Codable, Sendable {
+        public var population = 50
+        public var generations = 20
+        public var parents = 10
+        public var mutants = 25
+        public var crossovers = 25
+        public var mutationProbability = 0.1
+        public var triesPerChild = 10
+        /// Random draws for one place of a population before the generation is left smaller: the space may have no more.
+        public var triesPerRefill = 10_000
+
+        public init() {}
+    }
+
+    public let alphabet: [Int]
+    public let settings: Settings
+    public private(set) var evaluated: [Scored] = []
+    /// Generations that were proposed so far.
+    public private(set) var generation = 0
+    /// What is left of the current generation; the first is the proposal.
+    private var queue: [Architecture] = []
+    private var random: RandomSource
+    /// Every architecture proposed so far; follows from the rest of the state.
+    private var seen: Set<Architecture> = []
+
+    public init(alphabet: [Int], settings: Settings = Settings(), random: RandomSource) {
+        (self.alphabet, self.settings, self.random) = (alphabet, settings, random)
+    }
+
+    public mutating func next(within constraints: Constraints) throws -> Architecture? {
+        if queue.isEmpty, generation < settings.generations {
+            queue = try nextGeneration(within: constraints)
+            generation += 1
+        }
+        return queue.first
+    }
+
+    public mutating func record(score: Double) {
+        precondition(!queue.isEmpty, "a score needs a proposal before it")
+        evaluated.append(Scored(queue.removeFirst(), score: orderable(score)))
+    }
+
+    private mutating func nextGeneration(within constraints: Constraints) throws -> [Architecture] {
+        var children: [Architecture] = []
+        let parents = top(settings.parents).map(\.architecture)
+        if !parents.isEmpty {
+            let probability = settings.mutationProbability
+            children += try breed(settings.mutants, within: constraints) { alphabet, random in
+                var child = random.element(of: parents)
+                for site in alphabet.indices where random.bernoulli(probability) {
+                    child.choices[site] = random.integer(below: alphabet[site])
+                }
+                return child
+            }
+            children += try breed(settings.crossovers, within: constraints) { alphabet, random in
+                let (mother, father) = (random.element(of: parents), random.element(of: parents))
+                return Architecture(choices: alphabet.indices.map { random.bernoulli() ? mother[$0] : father[$0] })
+            }
+        }
+        let uniform = UniformSampler(alphabet: alphabet)
+        refill: while children.count < settings.population {
+            for _ in 0..<settings.triesPerRefill {
+                let candidate = uniform.sample(using: &random)
+                if try admit(candidate, within: constraints) {
+                    children.append(candidate)
+                    continue refill
+                }
+            }
+            break
+        }
+        return children
+    }
+
+    /// Up to `count` legal children, in at most `triesPerChild * count` tries.
+    private mutating func breed(
+        _ count: Int, within constraints: Constraints, _ make: ([Int], inout RandomSource) -> Architecture
+    ) throws -> [Architecture] {
+        var children: [Architecture] = []
+        for _ in 0..<count * settings.triesPerChild where children.count < count {
+            let child = make(alphabet, &random)
+            if try admit(child, within: constraints) { children.append(child) }
+        }
+        return children
+    }
+
+    /// Whether a candidate is new and legal; from then on it counts as seen.
+    private mutating func admit(_ candidate: Architecture, within constraints: Constraints) throws -> Bool {
+        guard !seen.contains(candidate), try constraints.allow(candidate) else { return false }
+        seen.insert(candidate)
+        return true
+    }
+}
+
+/// The set of what was seen is rebuilt, not stored.
+extension Evolution {
+    private enum CodingKeys: CodingKey { case alphabet, settings, evaluated, generation, queue, random }
+
+    public init(from decoder: any Decoder) throws {
+        let state = try decoder.container(keyedBy: CodingKeys.self)
+        alphabet = try state.decode([Int].self, forKey: .alphabet)
+        settings = try state.decode(Settings.self, forKey: .settings)
+        evaluated = try state.decode([Scored].self, forKey: .evaluated)
+        generation = try state.decode(Int.self, forKey: .generation)
+        queue = try state.decode([Architecture].self, forKey: .queue)
+        random = try state.decode(RandomSource.self, forKey: .random)
+        seen = Set(evaluated.map(\.architecture) + queue)
+    }
+}

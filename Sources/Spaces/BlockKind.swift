@@ -1,0 +1,47 @@
+/// A kind of block a space can be made of: its keyword, the settings it takes and how it is built.
+///
+/// Each kind is a constant in a file of its own; ``all`` lists them.
+public struct BlockKind: Sendable {
+    /// The name in YAML.
+    public let keyword: String
+    /// The settings it takes; one without a default must be given with the block, by its stage or by the space.
+    let settings: [(key: String, standard: SettingValue?)]
+    /// Whether the result has the input's shape whatever the settings say, so that the block cannot begin a stage.
+    let preservesShape: Bool
+    /// Whether the block may be an edge of a cell.
+    let isCellOperator: Bool
+
+    init(
+        _ keyword: String, settings: [(key: String, standard: SettingValue?)] = [], preservesShape: Bool = false,
+        isCellOperator: Bool = false
+    ) {
+        self.keyword = keyword
+        self.settings = settings
+        self.preservesShape = preservesShape
+        self.isCellOperator = isCellOperator
+    }
+
+    static func named(_ keyword: String) -> BlockKind? { all.first { $0.keyword == keyword } }
+}
+
+extension BlockKind: Hashable {
+    public static func == (a: BlockKind, b: BlockKind) -> Bool { a.keyword == b.keyword }
+    public func hash(into hasher: inout Hasher) { hasher.combine(keyword) }
+}
+
+/// A block of a space: a kind with the settings written beside it.
+public struct Block: Hashable, Sendable {
+    public var kind: BlockKind
+    /// The settings given with the block, by key; others come from the stage, the space or the kind's defaults.
+    public var settings: [String: SettingValue]
+
+    public init(_ kind: BlockKind, _ settings: [String: SettingValue] = [:]) {
+        (self.kind, self.settings) = (kind, settings)
+    }
+
+    /// The name of the block among alternatives, as in `mbconv_k3_e6`.
+    public var label: String {
+        let parts = SettingKey.all.compactMap { key in settings[key.name].map { key.abbreviation + $0.description } }
+        return ([kind.keyword] + parts).joined(separator: "_")
+    }
+}

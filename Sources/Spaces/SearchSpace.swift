@@ -1,0 +1,106 @@
+/// A space of networks as data: a stem, stages of blocks or cells with choice points, and a head.
+///
+/// Read from a YAML file of `models/`; see ``init(yaml:file:)``. An ``Architecture`` picks one alternative at each of
+/// ``sites``, and a ``Supernet`` builds the graph of any of them.
+public struct SearchSpace: Hashable, Sendable {
+    /// The only version of the file format so far.
+    public static let formatVersion = 1
+
+    public var name: String
+    /// Where the space comes from: paper, section.
+    public var source: String
+    /// The shape of one image.
+    public var input: ImageShape
+    public var classes: Int
+    /// What batch normalisation adds to the variance.
+    public var epsilon: Double
+    /// Settings of every block that has none of its own.
+    public var settings: Settings
+    public var stem: [Block]
+    public var stages: [Stage]
+    public var head: [Block]
+    public var cells: [Cell]
+    /// Every choice point, in the order of the file.
+    public var sites: [ChoicePoint]
+
+    public struct ImageShape: Hashable, Codable, Sendable, CustomStringConvertible {
+        public var channels, height, width: Int
+
+        public init(channels: Int, height: Int, width: Int) {
+            (self.channels, self.height, self.width) = (channels, height, width)
+        }
+
+        public var description: String { "\(channels)x\(height)x\(width)" }
+    }
+
+    /// A setting that is fixed, or left to a choice point.
+    public enum Setting: Hashable, Sendable {
+        case fixed(SettingValue)
+        /// The index of the site and the value that each of its alternatives stands for.
+        case chosen(site: Int, [SettingValue])
+
+        /// Every value it can take.
+        public var values: [SettingValue] {
+            switch self {
+            case .fixed(let value): [value]
+            case .chosen(_, let values): values
+            }
+        }
+    }
+
+    public typealias Settings = [String: Setting]
+
+    /// A run of blocks of one width.
+    public struct Stage: Hashable, Sendable {
+        public var name: String
+        public var settings: Settings
+        /// The stride of the stage's first block; the others have 1.
+        public var stride: Int
+        /// A fixed block in front that takes the stride and the change of width, as in front of cells.
+        public var reduction: Block?
+        public var body: [Position]
+    }
+
+    /// One place of a stage.
+    public struct Position: Hashable, Sendable {
+        public var name: String
+        public var content: Content
+
+        public enum Content: Hashable, Sendable {
+            case fixed(Block)
+            case chosen(site: Int, [Block])
+            /// The index of a cell of the space.
+            case cell(Int)
+        }
+    }
+
+    /// A small graph in which every edge is a choice point, the same in all its copies.
+    ///
+    /// Node 0 is the input; node `j` is the sum of one edge from each node before it; the last node is the output.
+    ///
+    /// - Source: Dong and Yang, *NAS-Bench-201*, ICLR 2020, section 2.1.
+    public struct Cell: Hashable, Sendable {
+        public var name: String
+        public var nodes: Int
+        public var operators: [Block]
+        /// The site of the first edge; edges are ordered by the node they end at, then by the one they start from.
+        public var firstSite: Int
+
+        public var edgeCount: Int { nodes * (nodes - 1) / 2 }
+
+        /// The site of the edge between two nodes.
+        public func site(from: Int, to: Int) -> Int { firstSite + to * (to - 1) / 2 + from }
+    }
+
+    /// How many alternatives each site has: the alphabet that samplers and evolution work on.
+    public var alphabet: [Int] { sites.map(\.alternatives.count) }
+
+    /// How many architectures there are.
+    public var size: Double { alphabet.reduce(1) { $0 * Double($1) } }
+
+    /// Whether an architecture has one valid index per site.
+    public func contains(_ architecture: Architecture) -> Bool {
+        architecture.choices.count == sites.count
+            && zip(architecture.choices, sites).allSatisfy { $1.alternatives.indices.contains($0) }
+    }
+}

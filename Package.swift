@@ -55,7 +55,9 @@ let package = Package(
         library("Spaces", ["IR", "Operators", yaml]),
         library("ONNXFormat", ["IR", "Operators", "Passes", "CONNX", "CONNXChecker"]),
         library("CodeGeneration", ["IR", "Operators", "Passes"], resources: [.embedInCode("C")]),
-        library("Hardware", ["IR", "Operators", "Passes", "CodeGeneration", "ONNXFormat", sqlite, yaml]),
+        library(
+            "Hardware", ["IR", "Operators", "Passes", "CodeGeneration", "ONNXFormat", sqlite, yaml],
+            resources: [.embedInCode("Harness"), .embedInCode("TargetFiles")]),
         library("Search", ["IR", "Operators", "Passes", real, "Spaces", "Training", "Hardware", "Execution", "ONNXFormat", "CodeGeneration"]),
         .executableTarget(
             name: "Command", dependencies: ["Search", "Hardware", "ONNXFormat", "CodeGeneration", argumentParser, logging],

@@ -1,0 +1,125 @@
+import Foundation
+import Hardware
+import Testing
+
+@Suite struct BuilderTests {
+    let folder: TestFolder
+    let host: Target
+
+    init() throws {
+        folder = try TestFolder()
+        host = try TargetLibrary().target("host")
+    }
+
+    @Test(arguments: ["gcc", "clang"])
+    func buildsAndRuns(compiler: String) throws {
+        let builder = try Builder(
+            for: host, in: folder.path, compiler: compiler,
+            flags: Builder.standardFlags + ["-Wall", "-Wextra", "-Werror"])
+        let built = try builder.build(sampleProgram(), as: .run)
+        let input = (0..<16).map { Float($0) }
+        let outputs = try ProgramRunner(for: host).run(built, inputs: [bytes(input), bytes([Int32(3)])])
+        #expect(outputs.map(floats) == [input.map { 2 * $0 + 4 }])
+    }
+
+    @Test func theSameBuildIsFound() throws {
+        let builder = try Builder(for: host, in: folder.path)
+        let first = try builder.build(sampleProgram(), as: .run)
+        let made = try FileManager.default.attributesOfItem(atPath: first.path)[.modificationDate] as? Date
+        #expect(try builder.build(sampleProgram(), as: .run) == first)
+        #expect(try FileManager.default.attributesOfItem(atPath: first.path)[.modificationDate] as? Date == made)
+        #expect(try builder.build(sampleProgram(scale: 3), as: .run).path != first.path)
+        #expect(try builder.build(sampleProgram(), as: .bench).path != first.path)
+        let slower = try Builder(for: host, in: folder.path, flags: ["-O1", "-std=gnu99"])
+        #expect(try slower.build(sampleProgram(), as: .run).path != first.path)
+        let leftovers = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter {
+            $0.hasPrefix("martlet-")
+        }
+        #expect(leftovers.isEmpty)
+        try builder.removeBuilds()
+        #expect(!FileManager.default.fileExists(atPath: first.path))
+    }
+
+    @Test func aRejectedProgramShowsItsFirstError() throws {
+        let builder = try Builder(for: host, in: folder.path)
+        let error = fault { _ = try builder.build(sampleProgram(body: "undeclared++;"), as: .run) }
+        #expect(error?.code == .compilerFailed)
+        #expect(error?.message.hasPrefix("sample: gcc failed for target host: sample.c:") == true)
+        #expect(error?.message.contains("error: 'undeclared' undeclared") == true)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+    }
+
+    @Test func aMissingCompilerNamesItsPackage() throws {
+        var target = try TargetLibrary().target("aarch64-qemu")
+        target.compilers[0].command = "aarch64-no-such-gcc"
+        let error = fault { _ = try Builder(for: target, in: folder.path) }
+        #expect(error?.code == .toolMissing)
+        #expect(
+            error?.message == "target aarch64-qemu: the compiler 'aarch64-no-such-gcc' is not installed; on Debian: "
+                + "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user")
+        #expect(Builder.missingTools(of: target) == error)
+        #expect(Builder.missingTools(of: host) == nil)
+        let unknown = fault { _ = try Builder(for: host, in: folder.path, compiler: "icc") }
+        #expect(unknown?.message == "target host: no compiler 'icc'; known: gcc, clang")
+    }
+
+    @Test func aFailingProgramIsReported() throws {
+        let builder = try Builder(for: host, in: folder.path)
+        let runner = ProgramRunner(for: host)
+        let input = [bytes([Float](repeating: 0, count: 16)), bytes([Int32(0)])]
+        let failing = try builder.build(sampleProgram(body: "return 7;"), as: .run)
+        #expect(
+            fault { _ = try runner.run(failing, inputs: input) }?.message
+                == "target host: the program failed: exit status 1: error: the program's run function returned 7")
+        let crashing = try builder.build(sampleProgram(body: "*(volatile int *)arena = *(volatile int *)8;"), as: .run)
+        #expect(fault { _ = try runner.run(crashing, inputs: input) }?.message.contains("signal 11") == true)
+        #expect(
+            fault { _ = try runner.run(failing, inputs: [input[0]]) }?.message == "program: expected 2 inputs, found 1")
+        #expect(
+            fault { _ = try runner.run(failing, inputs: [input[1], input[1]]) }?.message
+                == "input x: expected 64 bytes, found 4")
+    }
+
+    @Test func anEndlessProgramIsEnded() throws {
+        let builder = try Builder(for: host, in: folder.path)
+        let endless = try builder.build(sampleProgram(body: "for (volatile int i = 0;; i++) {}"), as: .run)
+        let runner = ProgramRunner(for: host, timeLimit: .milliseconds(300))
+        let input = [bytes([Float](repeating: 0, count: 16)), bytes([Int32(0)])]
+        #expect(fault { _ = try runner.run(endless, inputs: input) }?.code == .timedOut)
+    }
+
+    @Test func aFolderThatCannotBeMade() throws {
+        let file = try folder.file("taken", "")
+        let builder = try Builder(for: host, in: file + "/builds")
+        #expect(fault { _ = try builder.build(sampleProgram(), as: .run) }?.code == .file)
+    }
+
+    @Test func fingerprintsTellProgramsApart() {
+        let prints = [
+            sampleProgram(), sampleProgram(scale: 3), sampleProgram(repeats: 2), sampleProgram(count: 17),
+        ].map(\.fingerprint.description)
+        #expect(Set(prints).count == prints.count)
+        #expect(prints.allSatisfy { $0.count == 32 })
+        #expect(sampleProgram().fingerprint == sampleProgram().fingerprint)
+
+        func print(_ fields: [[UInt8]]) -> String {
+            var print = Fingerprint()
+            for field in fields { print.add(field) }
+            return print.description
+        }
+        #expect(print([[1, 2], [3]]) != print([[1], [2, 3]]))
+        #expect(print([[]]) != print([[0]]))
+        #expect(print([]) != print([[]]))
+        // Half of the digits' bits should change with one bit of the input.
+        var flipped = 0
+        let base = [UInt8](repeating: 0x5a, count: 64)
+        let reference = Array(print([base]).unicodeScalars).compactMap { Int(String($0), radix: 16) }
+        for bit in 0..<512 {
+            var changed = base
+            changed[bit / 8] ^= 1 << UInt8(bit % 8)
+            let digits = Array(print([changed]).unicodeScalars).compactMap { Int(String($0), radix: 16) }
+            flipped += zip(reference, digits).reduce(0) { $0 + ($1.0 ^ $1.1).nonzeroBitCount }
+        }
+        #expect(abs(Double(flipped) / 512 - 64) < 2)
+    }
+}

@@ -32,6 +32,36 @@ enum FileBytes {
         return bytes
     }
 
+    /// Writes a whole file beside its place and then moves it there, so that no partial file is ever seen.
+    ///
+    /// - Throws: ``ONNXError`` (`unreadable`) with the system's reason; nothing is left behind then.
+    static func write(_ bytes: [UInt8], to path: String) throws(ONNXError) {
+        let temporary = "\(path).\(getpid()).part"
+        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw failure("cannot be created") }
+        var done = 0
+        bytes.withUnsafeBytes { buffer in
+            while done < buffer.count {
+                let step = Glibc.write(file, buffer.baseAddress! + done, buffer.count - done)
+                if step < 0 && errno == EINTR { continue }
+                if step <= 0 { break }
+                done += step
+            }
+        }
+        let written = done == bytes.count && fsync(file) == 0
+        let reason = failure("cannot be written")
+        close(file)
+        guard written else {
+            unlink(temporary)
+            throw reason
+        }
+        guard rename(temporary, path) == 0 else {
+            let reason = failure("cannot be written")
+            unlink(temporary)
+            throw reason
+        }
+    }
+
     /// The absolute path without symbolic links, or nil when the file does not exist.
     static func resolve(_ path: String) -> String? {
         guard let resolved = realpath(path, nil) else { return nil }

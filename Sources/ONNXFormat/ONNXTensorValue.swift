@@ -28,6 +28,13 @@ public struct ONNXTensorValue: Hashable, Sendable {
         try self.init(elementType, dimensions, bytes: values.withUnsafeBytes { Array($0) })
     }
 
+    /// Wraps bytes that are known to match.
+    init(matching elementType: ONNXElementType, _ dimensions: [Int], _ bytes: [UInt8]) {
+        self.elementType = elementType
+        self.dimensions = dimensions
+        self.bytes = bytes
+    }
+
     public var count: Int { dimensions.reduce(1, *) }
 
     /// The elements as an array of a type of the same size, such as `values(as: Float.self)` of a float tensor.

@@ -39,7 +39,13 @@ public enum ONNXTestData {
                 throw ONNXError(
                     .unsupported, file: path, subject: "\(prefix) '\(info.name)'", "it is of type \(kind); only tensors are read")
             }
-            tensors.append(try tensor(path: path))
+            let value = try tensor(path: path)
+            if case .tensor(.bfloat16, _) = info.type, value.elementType == .uint16 {
+                // The cases were made with a library that has no bfloat16 and stored the bits.
+                tensors.append(ONNXTensorValue(matching: .bfloat16, value.dimensions, value.bytes))
+            } else {
+                tensors.append(value)
+            }
         }
         return tensors
     }

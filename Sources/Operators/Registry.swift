@@ -14,6 +14,8 @@ public enum Registry {
         ReduceSum.self, ReduceMean.self, ReduceMax.self, ReduceMin.self,
         // Shape
         Reshape.self, BroadcastTo.self, Transpose.self, Slice.self, SliceGradient.self, Concat.self, Pad.self, ChannelShuffle.self,
+        // Indexing
+        Gather.self,
         // Linear algebra and convolution
         MatMul.self, Linear.self, Conv2D.self, Conv2DInputGradient.self, Conv2DFilterGradient.self,
         // Normalisation and pooling
@@ -27,10 +29,14 @@ public enum Registry {
     public static let byMnemonic: [String: any Operator.Type] = Dictionary(
         uniqueKeysWithValues: (all + [Parameter.self, Constant.self]).map { ($0.mnemonic, $0) })
 
+    /// ONNX operators that are read as several operators, or as a constant, and have no operator of their own.
+    static let compositeImports: [ONNXImport] = shapeImports
+
     /// How ONNX's operators are read, by domain and name.
     public static let onnxImports: [String: ONNXImport] = {
         var imports: [String: ONNXImport] = [:]
         for type in all { for entry in type.onnxImports { imports[entry.key] = entry } }
+        for entry in compositeImports { imports[entry.key] = entry }
         return imports
     }()
 }

@@ -1,12 +1,54 @@
-# make demo   set up, then search, train and export a network for this machine (Fashion-MNIST)
-# make test   set up, then run every test
-PACKAGES = clang libopenblas-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libprotobuf-dev libsqlite3-dev zlib1g-dev \
-           dataset-fashion-mnist
+# make demo    set up, then search, train and export a network for this machine (Fashion-MNIST)
+# make test    set up, then run every test
+# make check   the tests and the format of the sources
+#
+# Needs Debian 12 with git, make and a Swift toolchain of 6.1 or later; root or sudo where packages are missing.
+
+# What the package is built from, what the demonstration trains on, and what the tests compile and emulate with.
+PACKAGES = gcc g++ pkg-config libopenblas-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libprotobuf-dev \
+           libsqlite3-dev zlib1g-dev dataset-fashion-mnist
+TEST_PACKAGES = gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 SCHEMA = /usr/include/onnx/onnx.proto
+SCHEMA_CODE = Sources/CONNX/onnx.pb-c.c
+MARTLET = .build/release/martlet
+SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: setup
-setup: Sources/CONNX/onnx.pb-c.c
+.PHONY: demo test check format setup setup-test build
 
-Sources/CONNX/onnx.pb-c.c: $(SCHEMA)
+demo: build
+	$(MARTLET) search --space mbconv-28 --data fashion-mnist --latency 0.4ms --preset demo -o runs/demo --force
+
+test: setup setup-test
+	swift test
+
+check: test
+	swift format lint --strict --recursive Package.swift Sources Tests
+
+format:
+	swift format format --in-place --recursive Package.swift Sources Tests
+
+build: setup
+	swift build --configuration release --product martlet
+
+setup: $(SCHEMA_CODE)
+	$(call install,$(PACKAGES))
+
+setup-test:
+	$(call install,$(TEST_PACKAGES))
+
+# Installs those of the packages that are missing.
+define install
+@missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+if [ -n "$$missing" ]; then \
+    echo "installing" $$missing; \
+    $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy --no-install-recommends $$missing; \
+fi
+endef
+
+# The schema comes with libonnx-dev, so the packages are installed before it is looked for.
+$(SCHEMA_CODE): Makefile
+	$(call install,$(PACKAGES))
+	mkdir -p Sources/CONNX/include
 	protoc-c --proto_path=$(dir $(SCHEMA)) --c_out=Sources/CONNX $(notdir $(SCHEMA))
-	mkdir -p Sources/CONNX/include && mv Sources/CONNX/onnx.pb-c.h Sources/CONNX/include/
+	mv Sources/CONNX/onnx.pb-c.h Sources/CONNX/include/
+	touch $@

@@ -74,7 +74,9 @@ private struct AttributeEncoder: Encoder {
         case let value as Double: node.scalar = .real(value)
         case let value as Float: node.scalar = .real(Double(value))
         case let value as any FixedWidthInteger:
-            guard let integer = Int(exactly: value) else { throw AttributeError("\(value) does not fit an integer attribute") }
+            guard let integer = Int(exactly: value) else {
+                throw AttributeError("\(value) does not fit an integer attribute")
+            }
             node.scalar = .integer(integer)
         default: try value.encode(to: AttributeEncoder(node: node, codingPath: path))
         }
@@ -162,7 +164,8 @@ private struct AttributeDecoder: Decoder {
 
     func mismatch(_ expected: String) -> DecodingError {
         .typeMismatch(
-            AttributeValue.self, .init(codingPath: codingPath, debugDescription: "expected \(expected), found \(value)"))
+            AttributeValue.self, .init(codingPath: codingPath, debugDescription: "expected \(expected), found \(value)")
+        )
     }
 
     func decode<T: Decodable>(_ type: T.Type) throws -> T {
@@ -180,10 +183,13 @@ private struct AttributeDecoder: Decoder {
             case .integer(let value): real = Double(value)
             default: throw mismatch("a number")
             }
-            guard let result = (T.self == Float.self ? Float(real) as? T : real as? T) else { throw mismatch("a number") }
+            guard let result = (T.self == Float.self ? Float(real) as? T : real as? T) else {
+                throw mismatch("a number")
+            }
             return result
         case let integer as any FixedWidthInteger.Type:
-            guard case .integer(let value) = value, let exact = Self.integer(integer, value), let result = exact as? T else {
+            guard case .integer(let value) = value, let exact = Self.integer(integer, value), let result = exact as? T
+            else {
                 throw mismatch("an integer")
             }
             return result
@@ -201,7 +207,8 @@ private struct AttributeDecoder: Decoder {
         func contains(_ key: Key) -> Bool { fields.contains { $0.name == key.stringValue } }
         func decoder(_ key: any CodingKey) throws -> AttributeDecoder {
             guard let field = fields.first(where: { $0.name == key.stringValue }) else {
-                throw DecodingError.keyNotFound(key, .init(codingPath: codingPath + [key], debugDescription: "is missing"))
+                throw DecodingError.keyNotFound(
+                    key, .init(codingPath: codingPath + [key], debugDescription: "is missing"))
             }
             return AttributeDecoder(value: field.value, codingPath: codingPath + [key])
         }
@@ -230,7 +237,8 @@ private struct AttributeDecoder: Decoder {
         }
         mutating func next() throws -> AttributeDecoder {
             guard !isAtEnd else {
-                throw DecodingError.dataCorrupted(.init(codingPath: codingPath, debugDescription: "the list is too short"))
+                throw DecodingError.dataCorrupted(
+                    .init(codingPath: codingPath, debugDescription: "the list is too short"))
             }
             defer { currentIndex += 1 }
             return AttributeDecoder(value: items[currentIndex], codingPath: codingPath)

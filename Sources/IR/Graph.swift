@@ -17,7 +17,10 @@ public struct Node: Sendable {
     /// How the node is to be executed, chosen by a pass. Empty where the default will do.
     public var schedule: Schedule
 
-    public init(_ op: any Operator, _ operands: [Value], _ results: [Value], name: String? = nil, schedule: Schedule = Schedule()) {
+    public init(
+        _ op: any Operator, _ operands: [Value], _ results: [Value], name: String? = nil,
+        schedule: Schedule = Schedule()
+    ) {
         self.op = op
         self.operands = operands
         self.results = results
@@ -105,13 +108,15 @@ public struct Graph: Sendable {
 extension Graph: Hashable {
     /// Graphs are equal when they are the same program: identities of values may differ.
     public static func == (a: Graph, b: Graph) -> Bool {
-        guard a.name == b.name, a.inputNames == b.inputNames, a.outputNames == b.outputNames, a.nodes.count == b.nodes.count,
+        guard a.name == b.name, a.inputNames == b.inputNames, a.outputNames == b.outputNames,
+            a.nodes.count == b.nodes.count,
             a.types(of: a.inputs) == b.types(of: b.inputs)
         else { return false }
         var renamed = [Value?](repeating: nil, count: a.valueCount)
         for (m, n) in zip(a.inputs, b.inputs) { renamed[m.id] = n }
         for (m, n) in zip(a.nodes, b.nodes) {
-            guard m.op.isEqual(to: n.op), m.name == n.name, m.schedule == n.schedule, m.results.count == n.results.count,
+            guard m.op.isEqual(to: n.op), m.name == n.name, m.schedule == n.schedule,
+                m.results.count == n.results.count,
                 m.operands.map({ renamed[$0.id] }) == n.operands, a.types(of: m.results) == b.types(of: n.results)
             else { return false }
             for (p, q) in zip(m.results, n.results) { renamed[p.id] = q }
@@ -149,7 +154,8 @@ extension Graph {
         for (input, name) in zip(inputs, inputNames) { new[input.id] = g.input(name, type(of: input)) }
         for node in nodes {
             let operands = node.operands.map { new[$0.id]! }
-            let results = try replace(node, operands, &g) ?? g.copy(node, operands: operands, types: types(of: node.results))
+            let results =
+                try replace(node, operands, &g) ?? g.copy(node, operands: operands, types: types(of: node.results))
             for (old, result) in zip(node.results, results) { new[old.id] = result }
         }
         return g.finish(outputs: outputs.map { new[$0.id]! }, names: outputNames)

@@ -27,7 +27,8 @@ public struct GraphBuilder: Sendable {
     public mutating func parameter(_ name: String, _ type: TensorType) -> Value {
         let path = scoped(name)
         if let known = parameters[path] {
-            precondition(graph.type(of: known) == type, "parameter \(path) is used as \(graph.type(of: known)) and \(type)")
+            precondition(
+                graph.type(of: known) == type, "parameter \(path) is used as \(graph.type(of: known)) and \(type)")
             return known
         }
         let value = graph.newValue(type)
@@ -48,12 +49,16 @@ public struct GraphBuilder: Sendable {
     }
 
     /// Appends an operator with one result.
-    public mutating func append(_ op: some Operator, _ operands: Value..., name: String? = nil) throws(ShapeError) -> Value {
+    public mutating func append(_ op: some Operator, _ operands: Value..., name: String? = nil) throws(ShapeError)
+        -> Value
+    {
         try appendAll(op, operands, name: name)[0]
     }
 
     /// Appends an operator and returns all of its results.
-    public mutating func appendAll(_ op: any Operator, _ operands: [Value], name: String? = nil) throws(ShapeError) -> [Value] {
+    public mutating func appendAll(_ op: any Operator, _ operands: [Value], name: String? = nil) throws(ShapeError)
+        -> [Value]
+    {
         let path = name.map(scoped) ?? (scope.isEmpty ? nil : scope.joined(separator: "."))
         let types = try op.inferPlain(graph.types(of: operands), at: path)
         if let folded = fold(op, operands, types) { return folded }
@@ -88,7 +93,8 @@ public struct GraphBuilder: Sendable {
     }
 
     /// Runs `body` with `name` added to the scope.
-    public mutating func scoped<T, E: Error>(_ name: String, _ body: (inout GraphBuilder) throws(E) -> T) throws(E) -> T {
+    public mutating func scoped<T, E: Error>(_ name: String, _ body: (inout GraphBuilder) throws(E) -> T) throws(E) -> T
+    {
         scope.append(name)
         defer { scope.removeLast() }
         return try body(&self)

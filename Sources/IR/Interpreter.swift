@@ -64,7 +64,8 @@ public enum Interpreter {
         guard case .real(let values) = tensor.storage else { return tensor }
         switch tensor.element {
         case .f16: return ReferenceTensor(.f16, tensor.shape, values.map { R(Float(halfBits: Float($0).halfBits)) })
-        case .bf16: return ReferenceTensor(.bf16, tensor.shape, values.map { R(Float(bfloatBits: Float($0).bfloatBits)) })
+        case .bf16:
+            return ReferenceTensor(.bf16, tensor.shape, values.map { R(Float(bfloatBits: Float($0).bfloatBits)) })
         default: return tensor
         }
     }

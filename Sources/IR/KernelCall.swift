@@ -14,7 +14,8 @@ public struct KernelCall: Sendable {
     public var isParallel: Bool
 
     public init(
-        _ function: @escaping Function, integers: [Int] = [], reals: [Double] = [], phases: Int = 1, scratchBytes: Int = 0,
+        _ function: @escaping Function, integers: [Int] = [], reals: [Double] = [], phases: Int = 1,
+        scratchBytes: Int = 0,
         isParallel: Bool = true
     ) {
         self.function = function

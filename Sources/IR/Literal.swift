@@ -64,9 +64,12 @@ public struct Literal: Hashable, Sendable {
             switch element {
             case .f64: (0..<count).map { raw.loadUnaligned(fromByteOffset: $0 * 8, as: Double.self) }
             case .f32: (0..<count).map { Double(raw.loadUnaligned(fromByteOffset: $0 * 4, as: Float.self)) }
-            case .f16: (0..<count).map { Double(Float(halfBits: raw.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self))) }
+            case .f16:
+                (0..<count).map { Double(Float(halfBits: raw.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self))) }
             case .bf16:
-                (0..<count).map { Double(Float(bfloatBits: raw.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self))) }
+                (0..<count).map {
+                    Double(Float(bfloatBits: raw.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self)))
+                }
             case .u64: (0..<count).map { Double(raw.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self)) }
             default: integers.map(Double.init)
             }
@@ -96,9 +99,13 @@ public struct Literal: Hashable, Sendable {
                 case .u8, .bool: Int64(raw[i])
                 case .f64: Int64(saturating: raw.loadUnaligned(fromByteOffset: i * 8, as: Double.self))
                 case .f32: Int64(saturating: Double(raw.loadUnaligned(fromByteOffset: i * 4, as: Float.self)))
-                case .f16: Int64(saturating: Double(Float(halfBits: raw.loadUnaligned(fromByteOffset: i * 2, as: UInt16.self))))
+                case .f16:
+                    Int64(
+                        saturating: Double(Float(halfBits: raw.loadUnaligned(fromByteOffset: i * 2, as: UInt16.self))))
                 case .bf16:
-                    Int64(saturating: Double(Float(bfloatBits: raw.loadUnaligned(fromByteOffset: i * 2, as: UInt16.self))))
+                    Int64(
+                        saturating: Double(Float(bfloatBits: raw.loadUnaligned(fromByteOffset: i * 2, as: UInt16.self)))
+                    )
                 }
             }
         }

@@ -109,7 +109,8 @@ public struct ONNXImport: Sendable {
     public var read: Read
 
     public init(
-        _ opType: String, domain: String = "", versions: ClosedRange<Int> = 1...21, elements: [ElementType] = ElementType.floats,
+        _ opType: String, domain: String = "", versions: ClosedRange<Int> = 1...21,
+        elements: [ElementType] = ElementType.floats,
         refuses: String = "", read: @escaping Read
     ) {
         self.opType = opType

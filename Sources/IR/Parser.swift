@@ -17,7 +17,8 @@ extension Graph {
     ///
     /// - Parameter operators: the operators that may occur, by mnemonic.
     /// - Throws: ``ParseError`` with line and column, also where types do not fit.
-    public init(parsing text: String, operators: [String: any Operator.Type], file: String = "graph") throws(ParseError) {
+    public init(parsing text: String, operators: [String: any Operator.Type], file: String = "graph") throws(ParseError)
+    {
         var parser = Parser(text: text, operators: operators, file: file)
         self = try parser.graph()
     }
@@ -132,7 +133,9 @@ private struct Parser {
         } else {
             literal = Literal(
                 type.element, type.shape,
-                integers: items.map { if case .integer(let value) = $0 { Int64(value) } else { Int64(saturating: $0.number) } })
+                integers: items.map {
+                    if case .integer(let value) = $0 { Int64(value) } else { Int64(saturating: $0.number) }
+                })
         }
         let node = Node(Constant(literal), [], [], name: name)
         try define(names[0], g.copy(node, operands: [], types: [type])[0])
@@ -150,13 +153,16 @@ private struct Parser {
         var shape: [Int] = []
         while !accept("]") {
             if !shape.isEmpty { try expect(",") }
-            guard case .integer(let size) = try number(), size >= 0 else { throw error("a dimension is a whole number") }
+            guard case .integer(let size) = try number(), size >= 0 else {
+                throw error("a dimension is a whole number")
+            }
             shape.append(size)
         }
         guard position < bytes.count, bytes[position] == UInt8(ascii: "@") else { return TensorType(element, shape) }
         position += 1
         let layout = try identifier("a layout")
-        guard layout.hasPrefix("nhwc"), let padding = layout == "nhwc" ? 1 : Int(layout.dropFirst(4)), padding > 0 else {
+        guard layout.hasPrefix("nhwc"), let padding = layout == "nhwc" ? 1 : Int(layout.dropFirst(4)), padding > 0
+        else {
             throw error("unknown layout '\(layout)'; known: nhwc, nhwc<padding>")
         }
         return TensorType(element, shape, layout: .channelsLast(padding: padding))
@@ -279,7 +285,8 @@ private struct Parser {
 
     private mutating func expect(_ word: String) throws(ParseError) {
         guard accept(word) else {
-            let found = position < bytes.count ? "'\(Character(UnicodeScalar(bytes[position])))'" : "the end of the text"
+            let found =
+                position < bytes.count ? "'\(Character(UnicodeScalar(bytes[position])))'" : "the end of the text"
             throw error("expected '\(word)', found \(found)")
         }
     }
@@ -291,7 +298,9 @@ private struct Parser {
 
     private mutating func skipSpace() {
         while position < bytes.count {
-            if bytes[position] == UInt8(ascii: "/"), position + 1 < bytes.count, bytes[position + 1] == UInt8(ascii: "/") {
+            if bytes[position] == UInt8(ascii: "/"), position + 1 < bytes.count,
+                bytes[position + 1] == UInt8(ascii: "/")
+            {
                 while position < bytes.count, bytes[position] != UInt8(ascii: "\n") { position += 1 }
             } else if " \t\r\n".utf8.contains(bytes[position]) {
                 position += 1
@@ -303,7 +312,8 @@ private struct Parser {
 
     private func isWord(_ byte: UInt8) -> Bool {
         switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"),
             UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "/"):
             true
         default: false

@@ -1,7 +1,10 @@
 /// A named tensor that the caller keeps between runs: a weight, a running statistic. The node's name is the parameter's.
 public struct Parameter: SourceOperator {
     public static let mnemonic = "parameter"
-    public var type: TensorType { get { TensorType(element, shape) } set { (element, shape) = (newValue.element, newValue.shape) } }
+    public var type: TensorType {
+        get { TensorType(element, shape) }
+        set { (element, shape) = (newValue.element, newValue.shape) }
+    }
     var element = ElementType.f32
     var shape: [Int] = []
 
@@ -19,7 +22,10 @@ public struct Parameter: SourceOperator {
 public struct Constant: SourceOperator {
     public static let mnemonic = "constant"
     public var literal: Literal
-    public var type: TensorType { get { literal.type } set { literal = Literal(newValue.element, newValue.shape, bytes: literal.bytes) } }
+    public var type: TensorType {
+        get { literal.type }
+        set { literal = Literal(newValue.element, newValue.shape, bytes: literal.bytes) }
+    }
 
     public init() { literal = Literal([Float](), shape: [0]) }
     public init(_ literal: Literal) { self.literal = literal }

@@ -32,7 +32,8 @@ public struct Specimen: Sendable {
         self.init(
             op,
             operands: types.map { type in
-                type.element.isFloatingPoint ? .uniform(type, range) : .integers(type, type.element == .bool ? 0...1 : 0...3)
+                type.element.isFloatingPoint
+                    ? .uniform(type, range) : .integers(type, type.element == .bool ? 0...1 : 0...3)
             }, kinks: kinks, differentiable: differentiable)
     }
 

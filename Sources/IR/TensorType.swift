@@ -84,7 +84,8 @@ extension [TensorType] {
     /// The operands, when there are exactly `count`.
     public func expect(_ count: Int, for op: some Operator) throws(ShapeError) -> [TensorType] {
         guard self.count == count else {
-            throw ShapeError("\(type(of: op).mnemonic) expects \(count) operand\(count == 1 ? "" : "s"), found \(self.count)")
+            throw ShapeError(
+                "\(type(of: op).mnemonic) expects \(count) operand\(count == 1 ? "" : "s"), found \(self.count)")
         }
         return self
     }
@@ -116,7 +117,8 @@ extension TensorType {
             let n = i < rank - b.count ? 1 : b[i - (rank - b.count)]
             guard m == n || m == 1 || n == 1 else {
                 throw ShapeError(
-                    "\(Swift.type(of: op).mnemonic): shapes \(a) and \(b) do not broadcast: dimension \(i) is \(m) and \(n)")
+                    "\(Swift.type(of: op).mnemonic): shapes \(a) and \(b) do not broadcast: dimension \(i) is \(m) and \(n)"
+                )
             }
             shape[i] = m == 1 ? n : m
         }

@@ -21,7 +21,8 @@ extension Graph {
         for input in inputs { defined[input.id] = true }
         var parameters = Set<String>()
         for (index, node) in nodes.enumerated() {
-            let place = "node \(index) (\(node.op.mnemonic)\(node.name.map { " " + AttributeValue.quote($0) } ?? "")) of graph \(name)"
+            let place =
+                "node \(index) (\(node.op.mnemonic)\(node.name.map { " " + AttributeValue.quote($0) } ?? "")) of graph \(name)"
             for operand in node.operands where operand.id >= valueCount || !defined[operand.id] {
                 throw VerificationError("\(place) reads %\(operand.id) before it is defined")
             }
@@ -36,7 +37,8 @@ extension Graph {
                 throw VerificationError("\(place): \(error)")
             }
             guard inferred == types(of: node.results).map(\.plain) else {
-                throw VerificationError("\(place) has results \(types(of: node.results)), but its operator gives \(inferred)")
+                throw VerificationError(
+                    "\(place) has results \(types(of: node.results)), but its operator gives \(inferred)")
             }
             try verifyLayouts(of: node, place)
             if node.op is Parameter {

@@ -5,15 +5,18 @@ public enum Registry {
     public static let all: [any Operator.Type] = [
         // Elementwise
         Relu.self, Clip.self, Sigmoid.self, Tanh.self, HardSigmoid.self, HardSwish.self, Silu.self, Gelu.self, Elu.self,
-        LeakyRelu.self, Softplus.self, Exp.self, Log.self, Sqrt.self, Negate.self, Absolute.self, Sign.self, Reciprocal.self,
+        LeakyRelu.self, Softplus.self, Exp.self, Log.self, Sqrt.self, Negate.self, Absolute.self, Sign.self,
+        Reciprocal.self,
         Erf.self, Indicator.self, UnaryGradient.self, Cast.self, Identity.self, StopGradient.self, Barrier.self,
         Add.self, Subtract.self, Multiply.self, Divide.self, Maximum.self, Minimum.self, Power.self,
-        Greater.self, GreaterOrEqual.self, Less.self, LessOrEqual.self, Equal.self, And.self, Or.self, Xor.self, Where.self,
+        Greater.self, GreaterOrEqual.self, Less.self, LessOrEqual.self, Equal.self, And.self, Or.self, Xor.self,
+        Where.self,
         WeightedSum.self, WeightedSumDots.self,
         // Reductions
         ReduceSum.self, ReduceMean.self, ReduceMax.self, ReduceMin.self,
         // Shape
-        Reshape.self, BroadcastTo.self, Transpose.self, Slice.self, SliceGradient.self, Concat.self, Pad.self, ChannelShuffle.self,
+        Reshape.self, BroadcastTo.self, Transpose.self, Slice.self, SliceGradient.self, Concat.self, Pad.self,
+        ChannelShuffle.self,
         // Indexing
         Gather.self,
         // Linear algebra and convolution
@@ -22,7 +25,8 @@ public enum Registry {
         BatchNorm.self, BatchNormGradient.self, BatchNormInference.self,
         MaxPool2D.self, MaxPool2DGradient.self, MaxPool2DSelection.self, AveragePool2D.self, AveragePool2DGradient.self,
         // Losses and random draws
-        Softmax.self, LogSoftmax.self, CrossEntropy.self, CrossEntropyGradient.self, SoftCrossEntropy.self, OneHot.self, Dropout.self,
+        Softmax.self, LogSoftmax.self, CrossEntropy.self, CrossEntropyGradient.self, SoftCrossEntropy.self, OneHot.self,
+        Dropout.self,
     ]
 
     /// The operators by mnemonic.
@@ -45,7 +49,9 @@ extension ONNXImport {
     /// `domain:OpType`, the default domain being empty.
     public var key: String { Self.key(opType, domain: domain) }
 
-    public static func key(_ opType: String, domain: String) -> String { "\(domain == "ai.onnx" ? "" : domain):\(opType)" }
+    public static func key(_ opType: String, domain: String) -> String {
+        "\(domain == "ai.onnx" ? "" : domain):\(opType)"
+    }
 }
 
 extension Graph {

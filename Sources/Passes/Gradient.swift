@@ -20,7 +20,8 @@ extension GraphBuilder {
         for (index, output) in outputs.enumerated() {
             let seed = seeds?[index] ?? constant(Literal(scalar: 1, type(of: output).element))
             guard type(of: seed) == type(of: output) else {
-                throw ShapeError("the gradient of \(type(of: output)) needs a seed of that type, found \(type(of: seed))")
+                throw ShapeError(
+                    "the gradient of \(type(of: output)) needs a seed of that type, found \(type(of: seed))")
             }
             try accumulate(seed, into: output, &cotangents)
         }
@@ -40,10 +41,9 @@ extension GraphBuilder {
             let pullback = Pullback(
                 operands: node.operands, results: node.results, gradients: gradients,
                 needed: node.operands.map(depends.contains))
-            let found = try scoped("grad") { g throws(ShapeError) in
-                try g.scoped(node.name ?? node.op.mnemonic) { g throws(ShapeError) in
-                    try node.op.pullback(pullback, in: &g) ?? g.decomposedPullback(node, pullback)
-                }
+            let found = try scoped("grad." + (node.name ?? node.op.mnemonic)) { g throws(ShapeError) in
+                if let own = try node.op.pullback(pullback, in: &g) { return own }
+                return try g.decomposedPullback(node, pullback)
             }
             for (operand, gradient) in zip(node.operands, found) {
                 if let gradient, depends.contains(operand) { try accumulate(gradient, into: operand, &cotangents) }
@@ -72,7 +72,11 @@ extension GraphBuilder {
     private mutating func accumulate(
         _ gradient: Value, into value: Value, _ cotangents: inout [Value: Value]
     ) throws(ShapeError) {
-        cotangents[value] = try cotangents[value].map { known throws(ShapeError) in try append(Add(), known, gradient) } ?? gradient
+        guard let known = cotangents[value] else {
+            cotangents[value] = gradient
+            return
+        }
+        cotangents[value] = try append(Add(), known, gradient)
     }
 }
 

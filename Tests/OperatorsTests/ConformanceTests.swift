@@ -43,7 +43,8 @@ import Testing
         let specimen = try #require(Specimen.named(name))
         var g = GraphBuilder(name: "specimen")
         let inputs = specimen.operands.enumerated().map { g.input("x\($0)", $1.type) }
-        let graph = g.finish(outputs: try g.appendAll(specimen.op, inputs, name: "it's \"here\""))
+        let results = try g.appendAll(specimen.op, inputs, name: "it's \"here\"")
+        let graph = g.finish(outputs: results)
         try graph.verify()
         #expect(try Graph(parsing: graph.description) == graph)
         #expect(try Graph(parsing: graph.description).description == graph.description)
@@ -65,7 +66,8 @@ import Testing
         guard !results.isEmpty else { return }
         var total: Value?
         for result in results {
-            let weights = g.constant(Literal(.f64, g.type(of: result).shape, reals: draw(g.type(of: result).count, &random)))
+            let weights = g.constant(
+                Literal(.f64, g.type(of: result).shape, reals: draw(g.type(of: result).count, &random)))
             let sum = try g.append(ReduceSum(), g.append(Multiply(), result, weights))
             total = try total.map { try g.append(Add(), $0, sum) } ?? sum
         }
@@ -76,7 +78,8 @@ import Testing
         let gradientGraph = g.finish(outputs: [loss] + first.map { $0.1! })
         var product: Value?
         for (_, gradient) in first {
-            let direction = g.constant(Literal(.f64, g.type(of: gradient!).shape, reals: draw(g.type(of: gradient!).count, &random)))
+            let direction = g.constant(
+                Literal(.f64, g.type(of: gradient!).shape, reals: draw(g.type(of: gradient!).count, &random)))
             let sum = try g.append(ReduceSum(), g.append(Multiply(), gradient!, direction))
             product = try product.map { try g.append(Add(), $0, sum) } ?? sum
         }
@@ -86,13 +89,15 @@ import Testing
 
         try expectDerivative(of: gradientGraph, indices: first.map(\.0), operands, &random, "\(name): first derivative")
         if !secondIndices.isEmpty {
-            try expectDerivative(of: secondGraph, indices: secondIndices, operands, &random, "\(name): second derivative")
+            try expectDerivative(
+                of: secondGraph, indices: secondIndices, operands, &random, "\(name): second derivative")
         }
     }
 
     /// Output 0's change along a random direction equals the product of the direction with the other outputs.
     private func expectDerivative(
-        of graph: Graph, indices: [Int], _ operands: [ReferenceTensor<Double>], _ random: inout RandomSource, _ what: String
+        of graph: Graph, indices: [Int], _ operands: [ReferenceTensor<Double>], _ random: inout RandomSource,
+        _ what: String
     ) throws {
         let outputs = try Interpreter.run(graph, inputs: operands)
         let step = 1e-5
@@ -106,12 +111,16 @@ import Testing
             up[index] = ReferenceTensor(operands[index].type, zip(values, direction).map { $0 + step * $1 })
             down[index] = ReferenceTensor(operands[index].type, zip(values, direction).map { $0 - step * $1 })
         }
-        let found = (try Interpreter.run(graph, inputs: up)[0].reals[0] - Interpreter.run(graph, inputs: down)[0].reals[0]) / (2 * step)
+        let found =
+            (try Interpreter.run(graph, inputs: up)[0].reals[0] - Interpreter.run(graph, inputs: down)[0].reals[0])
+            / (2 * step)
         // A central difference errs by the third derivative times step², and by rounding over step.
         #expect(abs(found - expected) <= 1e-6 * max(1, abs(expected)), "\(what): \(expected), by differences \(found)")
     }
 
-    private func draw(_ count: Int, _ random: inout RandomSource) -> [Double] { (0..<count).map { _ in random.uniform() * 2 - 1 } }
+    private func draw(_ count: Int, _ random: inout RandomSource) -> [Double] {
+        (0..<count).map { _ in random.uniform() * 2 - 1 }
+    }
 
     private func distance(_ a: [Double], _ b: [Double]) -> Double {
         zip(a, b).map { abs($0 - $1) / max(1, abs($0)) }.max() ?? 0

@@ -8,7 +8,9 @@ extension Specimen {
     }
 
     /// Operands drawn from `random`; reals keep 0.05 away from the kinks. With `widens`, `f32` becomes `f64`.
-    public func draw<R: Scalar>(_ random: inout RandomSource, as _: R.Type = R.self, widens: Bool = false) -> [ReferenceTensor<R>] {
+    public func draw<R: Scalar>(_ random: inout RandomSource, as _: R.Type = R.self, widens: Bool = false)
+        -> [ReferenceTensor<R>]
+    {
         operands.map { operand in
             switch operand {
             case .literal(let literal): return ReferenceTensor(literal)

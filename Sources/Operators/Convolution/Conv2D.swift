@@ -21,7 +21,8 @@ public struct Conv2D: Operator {
     /// A convolution whose result has the size of its image divided by the stride.
     public init(kernel: Int, stride: Int = 1, dilation: Int = 1, groups: Int = 1) {
         let pad = dilation * (kernel / 2)
-        self.init(stride: [stride, stride], dilation: [dilation, dilation], padding: [pad, pad, pad, pad], groups: groups)
+        self.init(
+            stride: [stride, stride], dilation: [dilation, dilation], padding: [pad, pad, pad, pad], groups: groups)
     }
 
     public func window(_ filter: TensorType) -> Window {
@@ -31,10 +32,14 @@ public struct Conv2D: Operator {
 
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         guard x.count == 2 || x.count == 3 else { throw ShapeError("conv2d expects 2 or 3 operands, found \(x.count)") }
-        let image = try x[0].requireFloat(for: self).require(rank: 4, for: self), filter = try x[1].require(rank: 4, for: self)
-        guard groups > 0, image.shape[1] % groups == 0, filter.shape[0] % groups == 0, image.shape[1] / groups == filter.shape[1] else {
+        let image = try x[0].requireFloat(for: self).require(rank: 4, for: self),
+            filter = try x[1].require(rank: 4, for: self)
+        guard groups > 0, image.shape[1] % groups == 0, filter.shape[0] % groups == 0,
+            image.shape[1] / groups == filter.shape[1]
+        else {
             throw ShapeError(
-                "conv2d: the filter \(filter) expects \(filter.shape[1] * groups) input channels, but \(image) has \(image.shape[1]) (groups = \(groups))")
+                "conv2d: the filter \(filter) expects \(filter.shape[1] * groups) input channels, but \(image) has \(image.shape[1]) (groups = \(groups))"
+            )
         }
         guard x.count == 2 || x[2].shape == [filter.shape[0]] else {
             throw ShapeError("conv2d: the bias should be [\(filter.shape[0])], found \(x[2])")
@@ -89,7 +94,8 @@ public struct Conv2D: Operator {
         ONNXForm(
             "Conv", since: 11,
             attributes: [
-                ("kernel_shape", .ints(Array(x[1].shape.suffix(2)))), ("strides", .ints(stride)), ("dilations", .ints(dilation)),
+                ("kernel_shape", .ints(Array(x[1].shape.suffix(2)))), ("strides", .ints(stride)),
+                ("dilations", .ints(dilation)),
                 ("pads", .ints(padding)), ("group", .int(groups)),
             ])
     }
@@ -98,10 +104,13 @@ public struct Conv2D: Operator {
             ONNXImport("Conv", refuses: "other than two spatial dimensions") { node, g throws(ONNXImportError) in
                 let x = try node.required(0), w = try node.required(1)
                 let image = g.type(of: x), filter = g.type(of: w)
-                guard image.rank == 4, filter.rank == 4 else { throw .unsupported("Conv over \(image.rank - 2) spatial dimensions") }
+                guard image.rank == 4, filter.rank == 4 else {
+                    throw .unsupported("Conv over \(image.rank - 2) spatial dimensions")
+                }
                 let window = try node.window(kernel: Array(filter.shape.suffix(2)), size: Array(image.shape.suffix(2)))
                 let op = Conv2D(
-                    stride: window.stride, dilation: window.dilation, padding: window.padding, groups: try node.int("group", default: 1))
+                    stride: window.stride, dilation: window.dilation, padding: window.padding,
+                    groups: try node.int("group", default: 1))
                 let operands = [x, w] + (node.input(2).map { [$0] } ?? [])
                 return try importing { () throws(ShapeError) in try g.appendAll(op, operands, name: node.name) }
             }
@@ -113,7 +122,9 @@ public struct Conv2D: Operator {
         Specimen(Conv2D(kernel: 1), on: .f32(2, 5, 3, 3), .f32(7, 5, 1, 1)),
         Specimen(Conv2D(kernel: 3, stride: 2, groups: 4), on: .f32(1, 4, 6, 7), .f32(4, 1, 3, 3)),
         Specimen(Conv2D(kernel: 5, dilation: 2, groups: 3), on: .f32(1, 3, 9, 8), .f32(3, 1, 5, 5)),
-        Specimen(Conv2D(stride: [2, 1], dilation: [1, 2], padding: [0, 1, 2, 3], groups: 2), on: .f32(1, 4, 6, 5), .f32(6, 2, 3, 2)),
+        Specimen(
+            Conv2D(stride: [2, 1], dilation: [1, 2], padding: [0, 1, 2, 3], groups: 2), on: .f32(1, 4, 6, 5),
+            .f32(6, 2, 3, 2)),
         Specimen(Conv2D(kernel: 1, stride: 2), on: .f32(1, 3, 5, 5), .f32(2, 3, 1, 1)),
     ]
 }
@@ -138,7 +149,9 @@ struct Loops {
                         let out = ((b * k + o) * oh + i) * ow + j
                         for ci in 0..<cg {
                             let image = (b * c + o / kg * cg + ci) * h, filter = (o * cg + ci) * r * s
-                            window.forEachTap(i, j, in: (h, w)) { tap, y, x in body(out, (image + y) * w + x, filter + tap) }
+                            window.forEachTap(i, j, in: (h, w)) { tap, y, x in
+                                body(out, (image + y) * w + x, filter + tap)
+                            }
                         }
                     }
                 }

@@ -27,7 +27,8 @@ public struct Conv2DInputGradient: Operator {
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? {
         let dy = x[0].reals, filter = x[1].reals
         var result = [R](repeating: 0, count: y[0].count)
-        Loops(image, x[1].shape, x[0].shape, convolution.groups).forEach(convolution.window(x[1].type)) { out, at, tap in
+        Loops(image, x[1].shape, x[0].shape, convolution.groups).forEach(convolution.window(x[1].type)) {
+            out, at, tap in
             result[at] += dy[out] * filter[tap]
         }
         return [ReferenceTensor(y[0], result)]
@@ -36,7 +37,8 @@ public struct Conv2DInputGradient: Operator {
         guard let d = p.gradients[0] else { return [nil, nil] }
         let w = p.operands[1]
         let ddy = p.needed[0] ? try g.append(convolution, d, w) : nil
-        let dw = p.needed[1]
+        let dw =
+            p.needed[1]
             ? try g.append(Conv2DFilterGradient(convolution, filter: g.type(of: w).shape), p.operands[0], d) : nil
         return [ddy, dw]
     }
@@ -67,11 +69,16 @@ public struct Conv2DInputGradient: Operator {
 
     public static let specimens = [
         Specimen(Conv2DInputGradient(Conv2D(kernel: 3), image: [2, 3, 5, 6]), on: .f32(2, 4, 5, 6), .f32(4, 3, 3, 3)),
-        Specimen(Conv2DInputGradient(Conv2D(kernel: 3, stride: 2, groups: 4), image: [1, 4, 6, 7]), on: .f32(1, 4, 3, 4), .f32(4, 1, 3, 3)),
-        Specimen(Conv2DInputGradient(Conv2D(kernel: 1), image: [2, 5, 3, 3]), on: .f32(2, 7, 3, 3), .f32(7, 5, 1, 1)),
-        Specimen(Conv2DInputGradient(Conv2D(kernel: 5, dilation: 2, groups: 3), image: [1, 3, 9, 8]), on: .f32(1, 3, 9, 8), .f32(3, 1, 5, 5)),
         Specimen(
-            Conv2DInputGradient(Conv2D(stride: [2, 1], dilation: [1, 2], padding: [0, 1, 2, 3], groups: 2), image: [1, 4, 6, 5]),
+            Conv2DInputGradient(Conv2D(kernel: 3, stride: 2, groups: 4), image: [1, 4, 6, 7]), on: .f32(1, 4, 3, 4),
+            .f32(4, 1, 3, 3)),
+        Specimen(Conv2DInputGradient(Conv2D(kernel: 1), image: [2, 5, 3, 3]), on: .f32(2, 7, 3, 3), .f32(7, 5, 1, 1)),
+        Specimen(
+            Conv2DInputGradient(Conv2D(kernel: 5, dilation: 2, groups: 3), image: [1, 3, 9, 8]), on: .f32(1, 3, 9, 8),
+            .f32(3, 1, 5, 5)),
+        Specimen(
+            Conv2DInputGradient(
+                Conv2D(stride: [2, 1], dilation: [1, 2], padding: [0, 1, 2, 3], groups: 2), image: [1, 4, 6, 5]),
             on: .f32(1, 6, 3, 7), .f32(6, 2, 3, 2)),
     ]
 }
@@ -117,12 +124,19 @@ public struct Conv2DFilterGradient: Operator {
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { x[0].count * filter[1...].reduce(1, *) }
 
     public static let specimens = [
-        Specimen(Conv2DFilterGradient(Conv2D(kernel: 3), filter: [4, 3, 3, 3]), on: .f32(2, 4, 5, 6), .f32(2, 3, 5, 6)),
-        Specimen(Conv2DFilterGradient(Conv2D(kernel: 3, stride: 2, groups: 4), filter: [4, 1, 3, 3]), on: .f32(1, 4, 3, 4), .f32(1, 4, 6, 7)),
-        Specimen(Conv2DFilterGradient(Conv2D(kernel: 1), filter: [7, 5, 1, 1]), on: .f32(2, 7, 3, 3), .f32(2, 5, 3, 3)),
-        Specimen(Conv2DFilterGradient(Conv2D(kernel: 5, dilation: 2, groups: 3), filter: [3, 1, 5, 5]), on: .f32(1, 3, 9, 8), .f32(1, 3, 9, 8)),
         Specimen(
-            Conv2DFilterGradient(Conv2D(stride: [2, 1], dilation: [1, 2], padding: [0, 1, 2, 3], groups: 2), filter: [6, 2, 3, 2]),
+            Conv2DFilterGradient(Conv2D(kernel: 3), filter: [4, 3, 3, 3]), on: .f32(2, 4, 5, 6), .f32(2, 3, 5, 6)),
+        Specimen(
+            Conv2DFilterGradient(Conv2D(kernel: 3, stride: 2, groups: 4), filter: [4, 1, 3, 3]), on: .f32(1, 4, 3, 4),
+            .f32(1, 4, 6, 7)),
+        Specimen(
+            Conv2DFilterGradient(Conv2D(kernel: 1), filter: [7, 5, 1, 1]), on: .f32(2, 7, 3, 3), .f32(2, 5, 3, 3)),
+        Specimen(
+            Conv2DFilterGradient(Conv2D(kernel: 5, dilation: 2, groups: 3), filter: [3, 1, 5, 5]), on: .f32(1, 3, 9, 8),
+            .f32(1, 3, 9, 8)),
+        Specimen(
+            Conv2DFilterGradient(
+                Conv2D(stride: [2, 1], dilation: [1, 2], padding: [0, 1, 2, 3], groups: 2), filter: [6, 2, 3, 2]),
             on: .f32(1, 6, 3, 7), .f32(1, 4, 6, 5)),
     ]
 }

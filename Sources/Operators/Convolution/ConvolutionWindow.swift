@@ -18,7 +18,8 @@ public struct Window: Codable, Hashable, Sendable {
 
     /// Rows and columns of the result for an image of the given size.
     public func output(_ size: [Int], for op: some Operator) throws(ShapeError) -> [Int] {
-        guard [kernel.count, stride.count, dilation.count, padding.count] == [2, 2, 2, 4], stride.allSatisfy({ $0 > 0 }),
+        guard [kernel.count, stride.count, dilation.count, padding.count] == [2, 2, 2, 4],
+            stride.allSatisfy({ $0 > 0 }),
             dilation.allSatisfy({ $0 > 0 }), kernel.allSatisfy({ $0 > 0 })
         else {
             throw ShapeError("\(type(of: op).mnemonic): stride and dilation take two positive numbers, padding four")
@@ -28,7 +29,8 @@ public struct Window: Codable, Hashable, Sendable {
             let room = size[d] + padding[d] + padding[d + 2] - dilation[d] * (kernel[d] - 1) - 1
             guard room >= 0 else {
                 throw ShapeError(
-                    "\(type(of: op).mnemonic): a window of \(kernel[d]) (dilation \(dilation[d])) is larger than the padded image (\(size[d]) + \(padding[d]) + \(padding[d + 2]))")
+                    "\(type(of: op).mnemonic): a window of \(kernel[d]) (dilation \(dilation[d])) is larger than the padded image (\(size[d]) + \(padding[d]) + \(padding[d + 2]))"
+                )
             }
             result.append(room / stride[d] + 1)
         }
@@ -58,7 +60,9 @@ extension ONNXNode {
         var window = Window(kernel: kernel)
         window.stride = try ints("strides") ?? [1, 1]
         window.dilation = try ints("dilations") ?? [1, 1]
-        guard window.stride.count == n, window.dilation.count == n, (window.stride + window.dilation).allSatisfy({ $0 > 0 }) else {
+        guard window.stride.count == n, window.dilation.count == n,
+            (window.stride + window.dilation).allSatisfy({ $0 > 0 })
+        else {
             throw .malformed("strides and dilations need \(n) positive entries")
         }
         switch try string("auto_pad", default: "NOTSET") {

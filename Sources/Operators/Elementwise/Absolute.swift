@@ -12,12 +12,15 @@ public struct Absolute: UnaryElementwise {
     public func apply<R: Scalar>(_ x: R) -> R { x.magnitude }
     public func apply(_ x: Int64) -> Int64 { x < 0 ? 0 &- x : x }
     public func expression(_ x: String, _ m: inout CMath) -> String {
-        x.isEmpty ? x : m.element.isFloatingPoint ? m.call("fabs", x) : m.element.isSigned ? "(\(x) < 0 ? -\(x) : \(x))" : x
+        x.isEmpty
+            ? x : m.element.isFloatingPoint ? m.call("fabs", x) : m.element.isSigned ? "(\(x) < 0 ? -\(x) : \(x))" : x
     }
     public func derivative(_ x: Value, _ y: Value, in g: inout GraphBuilder) throws(ShapeError) -> Value {
         try g.append(Sign(), x)
     }
     public static var onnxName: (opType: String, since: Int) { ("Abs", 13) }
 
-    public static var specimens: [Specimen] { [Specimen(Absolute(), on: .f32(2, 3, 4), kinks: [0]), Specimen(Absolute(), on: .i32(3))] }
+    public static var specimens: [Specimen] {
+        [Specimen(Absolute(), on: .f32(2, 3, 4), kinks: [0]), Specimen(Absolute(), on: .i32(3))]
+    }
 }

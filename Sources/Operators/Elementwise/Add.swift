@@ -22,5 +22,11 @@ public struct Add: BinaryElementwise {
     }
     public static var onnxName: (opType: String, since: Int) { ("Add", 14) }
 
-    public static var specimens: [Specimen] { [Specimen(Add(), on: .f32(2, 3, 4), .f32(2, 3, 4)), Specimen(Add(), on: .f32(2, 3, 4, 5), .f32(3, 1, 1)), Specimen(Add(), on: .f32(2, 3, 4, 5), .f32(2, 3, 1, 1)), Specimen(Add(), on: .f32(), .f32(2, 1)), Specimen(Add(), on: .i64(3), .i64(3))] }
+    public static var specimens: [Specimen] {
+        [
+            Specimen(Add(), on: .f32(2, 3, 4), .f32(2, 3, 4)), Specimen(Add(), on: .f32(2, 3, 4, 5), .f32(3, 1, 1)),
+            Specimen(Add(), on: .f32(2, 3, 4, 5), .f32(2, 3, 1, 1)), Specimen(Add(), on: .f32(), .f32(2, 1)),
+            Specimen(Add(), on: .i64(3), .i64(3)),
+        ]
+    }
 }

@@ -11,8 +11,12 @@ public struct Cast: Operator {
     public init(to element: ElementType) { to = element }
 
     public var layoutRule: LayoutRule { .elementwise }
-    public func inPlaceOperands(_ x: [TensorType], _ y: [TensorType]) -> [Int] { x[0].element.size == y[0].element.size ? [0] : [] }
-    public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] { [try x.single(for: self).with(element: to)] }
+    public func inPlaceOperands(_ x: [TensorType], _ y: [TensorType]) -> [Int] {
+        x[0].element.size == y[0].element.size ? [0] : []
+    }
+    public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
+        [try x.single(for: self).with(element: to)]
+    }
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? {
         if to == .bool { return [ReferenceTensor(y[0], integers: x[0].reals.map { $0 != 0 ? 1 : 0 })] }
         switch x[0].storage {
@@ -49,13 +53,17 @@ public struct Cast: Operator {
     }
     public static var onnxImports: [ONNXImport] {
         [
-            ONNXImport("Cast", versions: 6...21, elements: ElementType.allCases, refuses: "strings, 8-bit floats, 4-bit integers") {
+            ONNXImport(
+                "Cast", versions: 6...21, elements: ElementType.allCases,
+                refuses: "strings, 8-bit floats, 4-bit integers"
+            ) {
                 node, g throws(ONNXImportError) in
                 let code = try node.int("to", default: 1), x = try node.required(0)
                 guard let to = ElementType(onnxCode: code) else { throw .unsupported("Cast to ONNX type \(code)") }
                 return try importing { () throws(ShapeError) in [try g.append(Cast(to: to), x, name: node.name)] }
             },
-            ONNXImport("CastLike", versions: 15...21, elements: ElementType.allCases) { node, g throws(ONNXImportError) in
+            ONNXImport("CastLike", versions: 15...21, elements: ElementType.allCases) {
+                node, g throws(ONNXImportError) in
                 let x = try node.required(0), to = g.type(of: try node.required(1)).element
                 return try importing { () throws(ShapeError) in [try g.append(Cast(to: to), x, name: node.name)] }
             },
@@ -64,14 +72,17 @@ public struct Cast: Operator {
 
     public static let specimens = [
         Specimen(Cast(to: .f64), on: .f32(2, 3)), Specimen(Cast(to: .i32), on: .f32(2, 3), differentiable: false),
-        Specimen(Cast(to: .f32), on: .i64(2, 3), differentiable: false), Specimen(Cast(to: .bool), on: .i32(5), differentiable: false),
-        Specimen(Cast(to: .f16), on: .f32(2, 3), differentiable: false), Specimen(Cast(to: .bf16), on: .f32(2, 3), differentiable: false),
+        Specimen(Cast(to: .f32), on: .i64(2, 3), differentiable: false),
+        Specimen(Cast(to: .bool), on: .i32(5), differentiable: false),
+        Specimen(Cast(to: .f16), on: .f32(2, 3), differentiable: false),
+        Specimen(Cast(to: .bf16), on: .f32(2, 3), differentiable: false),
     ]
 }
 
 extension ElementType {
     private static let onnxCodes: [(ElementType, Int)] = [
-        (.f32, 1), (.u8, 2), (.i8, 3), (.u16, 4), (.i16, 5), (.i32, 6), (.i64, 7), (.bool, 9), (.f16, 10), (.f64, 11), (.u32, 12),
+        (.f32, 1), (.u8, 2), (.i8, 3), (.u16, 4), (.i16, 5), (.i32, 6), (.i64, 7), (.bool, 9), (.f16, 10), (.f64, 11),
+        (.u32, 12),
         (.u64, 13), (.bf16, 16),
     ]
 

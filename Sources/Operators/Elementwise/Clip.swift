@@ -38,21 +38,27 @@ public struct Clip: ParametricActivation {
                 let x = try node.required(0), element = g.type(of: x).element
                 if node.opset < 11 {
                     let op = Clip(
-                        low: try node.float("min", default: -.infinity), high: try node.float("max", default: .infinity))
+                        low: try node.float("min", default: -.infinity), high: try node.float("max", default: .infinity)
+                    )
                     return try importing { () throws(ShapeError) in [try g.append(op, x, name: node.name)] }
                 }
                 func known(_ index: Int, _ otherwise: Double) -> Double? {
                     guard let value = node.input(index) else { return otherwise }
                     return g.constant(of: value).flatMap { $0.reals.first }
                 }
-                if element.isFloatingPoint, let low = known(1, -.infinity), let high = known(2, .infinity), low <= high {
+                if element.isFloatingPoint, let low = known(1, -.infinity), let high = known(2, .infinity), low <= high
+                {
                     let op = Clip(low: low, high: high)
                     return try importing { () throws(ShapeError) in [try g.append(op, x, name: node.name)] }
                 }
                 // Bounds that are computed, integers, and the odd case of low above high, where ONNX takes high.
                 var y = x
-                if let low = node.input(1) { y = try importing { () throws(ShapeError) in try g.append(Maximum(), y, low) } }
-                if let high = node.input(2) { y = try importing { () throws(ShapeError) in try g.append(Minimum(), y, high) } }
+                if let low = node.input(1) {
+                    y = try importing { () throws(ShapeError) in try g.append(Maximum(), y, low) }
+                }
+                if let high = node.input(2) {
+                    y = try importing { () throws(ShapeError) in try g.append(Minimum(), y, high) }
+                }
                 return [y]
             }
         ]

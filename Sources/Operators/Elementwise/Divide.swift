@@ -9,7 +9,13 @@ public struct Divide: BinaryElementwise {
     public init() {}
 
     public func apply<R: Scalar>(_ a: R, _ b: R) -> R { a / b }
-    public func apply(_ a: Int64, _ b: Int64, _ element: ElementType) -> Int64 { b == 0 ? 0 : element == .u64 ? Int64(bitPattern: UInt64(bitPattern: a) / UInt64(bitPattern: b)) : a.dividedReportingOverflow(by: b).partialValue }
+    public func apply(_ a: Int64, _ b: Int64, _ element: ElementType) -> Int64 {
+        b == 0
+            ? 0
+            : element == .u64
+                ? Int64(bitPattern: UInt64(bitPattern: a) / UInt64(bitPattern: b))
+                : a.dividedReportingOverflow(by: b).partialValue
+    }
     public func expression(_ a: String, _ b: String, _ m: inout CMath) -> String {
         m.element.isFloatingPoint ? "\(a) / \(b)" : "(\(b) == 0 ? 0 : \(a) / \(b))"
     }
@@ -22,5 +28,12 @@ public struct Divide: BinaryElementwise {
     }
     public static var onnxName: (opType: String, since: Int) { ("Div", 14) }
 
-    public static var specimens: [Specimen] { [Specimen(Divide(), on: .f32(2, 3, 4), .f32(2, 3, 4), range: 0.5...3), Specimen(Divide(), on: .f32(2, 3, 4, 5), .f32(3, 1, 1), range: 0.5...3), Specimen(Divide(), on: .f32(2, 3, 4, 5), .f32(2, 3, 1, 1), range: 0.5...3), Specimen(Divide(), on: .f32(), .f32(2, 1), range: 0.5...3)] }
+    public static var specimens: [Specimen] {
+        [
+            Specimen(Divide(), on: .f32(2, 3, 4), .f32(2, 3, 4), range: 0.5...3),
+            Specimen(Divide(), on: .f32(2, 3, 4, 5), .f32(3, 1, 1), range: 0.5...3),
+            Specimen(Divide(), on: .f32(2, 3, 4, 5), .f32(2, 3, 1, 1), range: 0.5...3),
+            Specimen(Divide(), on: .f32(), .f32(2, 1), range: 0.5...3),
+        ]
+    }
 }

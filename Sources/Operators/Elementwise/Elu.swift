@@ -22,7 +22,8 @@ public struct Elu: ParametricActivation {
     }
     public func derivative(_ x: Value, _ y: Value, in g: inout GraphBuilder) throws(ShapeError) -> Value {
         // 1 above zero, y + alpha below.
-        let above = try g.append(Indicator(low: 0, high: .infinity), x), below = try g.append(Indicator(low: -.infinity, high: 0), x)
+        let above = try g.append(Indicator(low: 0, high: .infinity), x),
+            below = try g.append(Indicator(low: -.infinity, high: 0), x)
         let slope = try g.append(Add(), y, g.constant(alpha, like: y))
         return try g.append(Add(), above, g.append(Multiply(), below, slope))
     }

@@ -34,5 +34,7 @@ public struct HardSigmoid: ParametricActivation {
         self.init(slope: try node.float("alpha", default: 0.2), offset: try node.float("beta", default: 0.5))
     }
 
-    public static var specimens: [Specimen] { [Specimen(HardSigmoid(slope: 0.2, offset: 0.5), on: .f32(2, 3, 4), range: -4...4, kinks: [-2.5, 2.5])] }
+    public static var specimens: [Specimen] {
+        [Specimen(HardSigmoid(slope: 0.2, offset: 0.5), on: .f32(2, 3, 4), range: -4...4, kinks: [-2.5, 2.5])]
+    }
 }

@@ -16,12 +16,15 @@ public struct HardSwish: ParametricActivation {
     }
     public func derivative(_ x: Value, _ y: Value, in g: inout GraphBuilder) throws(ShapeError) -> Value {
         // y' = 0 below -3, 1 above 3, x/3 + 1/2 between.
-        let inside = try g.append(Indicator(low: -3, high: 3), x), above = try g.append(Indicator(low: 3, high: .infinity), x)
+        let inside = try g.append(Indicator(low: -3, high: 3), x),
+            above = try g.append(Indicator(low: 3, high: .infinity), x)
         let third = try g.append(Multiply(), x, g.constant(1.0 / 3, like: x))
         let slope = try g.append(Add(), third, g.constant(0.5, like: x))
         return try g.append(Add(), above, g.append(Multiply(), inside, slope))
     }
     public static var onnxName: (opType: String, since: Int) { ("HardSwish", 14) }
 
-    public static var specimens: [Specimen] { [Specimen(HardSwish(), on: .f32(2, 3, 4), range: -5...5, kinks: [-3, 3])] }
+    public static var specimens: [Specimen] {
+        [Specimen(HardSwish(), on: .f32(2, 3, 4), range: -5...5, kinks: [-3, 3])]
+    }
 }

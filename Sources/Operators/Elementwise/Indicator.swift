@@ -16,7 +16,9 @@ public struct Indicator: Operator {
 
     public var layoutRule: LayoutRule { .elementwise }
     public func inPlaceOperands(_ x: [TensorType], _ y: [TensorType]) -> [Int] { [0] }
-    public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] { [try x.single(for: self).requireFloat(for: self)] }
+    public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
+        [try x.single(for: self).requireFloat(for: self)]
+    }
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? {
         [ReferenceTensor(y[0], x[0].reals.map { Double($0) > low && Double($0) < high ? 1 : 0 })]
     }

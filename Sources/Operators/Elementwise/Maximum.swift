@@ -9,7 +9,9 @@ public struct Maximum: BinaryElementwise {
     public init() {}
 
     public func apply<R: Scalar>(_ a: R, _ b: R) -> R { a.isNaN || a > b ? a : b }
-    public func apply(_ a: Int64, _ b: Int64, _ element: ElementType) -> Int64 { element == .u64 ? (UInt64(bitPattern: a) > UInt64(bitPattern: b) ? a : b) : a > b ? a : b }
+    public func apply(_ a: Int64, _ b: Int64, _ element: ElementType) -> Int64 {
+        element == .u64 ? (UInt64(bitPattern: a) > UInt64(bitPattern: b) ? a : b) : a > b ? a : b
+    }
     public func expression(_ a: String, _ b: String, _ m: inout CMath) -> String {
         m.element.isFloatingPoint ? "(\(a) != \(a) || \(a) > \(b) ? \(a) : \(b))" : "(\(a) > \(b) ? \(a) : \(b))"
     }
@@ -22,5 +24,11 @@ public struct Maximum: BinaryElementwise {
     }
     public static var onnxName: (opType: String, since: Int) { ("Max", 13) }
 
-    public static var specimens: [Specimen] { [Specimen(Maximum(), on: .f32(2, 3, 4), .f32(2, 3, 4)), Specimen(Maximum(), on: .f32(2, 3, 4, 5), .f32(3, 1, 1)), Specimen(Maximum(), on: .f32(2, 3, 4, 5), .f32(2, 3, 1, 1)), Specimen(Maximum(), on: .f32(), .f32(2, 1))] }
+    public static var specimens: [Specimen] {
+        [
+            Specimen(Maximum(), on: .f32(2, 3, 4), .f32(2, 3, 4)),
+            Specimen(Maximum(), on: .f32(2, 3, 4, 5), .f32(3, 1, 1)),
+            Specimen(Maximum(), on: .f32(2, 3, 4, 5), .f32(2, 3, 1, 1)), Specimen(Maximum(), on: .f32(), .f32(2, 1)),
+        ]
+    }
 }

@@ -22,5 +22,11 @@ public struct Multiply: BinaryElementwise {
     }
     public static var onnxName: (opType: String, since: Int) { ("Mul", 14) }
 
-    public static var specimens: [Specimen] { [Specimen(Multiply(), on: .f32(2, 3, 4), .f32(2, 3, 4)), Specimen(Multiply(), on: .f32(2, 3, 4, 5), .f32(3, 1, 1)), Specimen(Multiply(), on: .f32(2, 3, 4, 5), .f32(2, 3, 1, 1)), Specimen(Multiply(), on: .f32(), .f32(2, 1))] }
+    public static var specimens: [Specimen] {
+        [
+            Specimen(Multiply(), on: .f32(2, 3, 4), .f32(2, 3, 4)),
+            Specimen(Multiply(), on: .f32(2, 3, 4, 5), .f32(3, 1, 1)),
+            Specimen(Multiply(), on: .f32(2, 3, 4, 5), .f32(2, 3, 1, 1)), Specimen(Multiply(), on: .f32(), .f32(2, 1)),
+        ]
+    }
 }

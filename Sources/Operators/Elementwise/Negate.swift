@@ -19,5 +19,7 @@ public struct Negate: UnaryElementwise {
     }
     public static var onnxName: (opType: String, since: Int) { ("Neg", 13) }
 
-    public static var specimens: [Specimen] { [Specimen(Negate(), on: .f32(2, 3, 4)), Specimen(Negate(), on: .i64(3))] }
+    public static var specimens: [Specimen] {
+        [Specimen(Negate(), on: .f32(2, 3, 4)), Specimen(Negate(), on: .i64(3))]
+    }
 }

@@ -71,7 +71,11 @@ public struct Identity: Operator {
                 let x = try node.required(0)
                 let y = try importing { () throws(ShapeError) in try g.append(Identity(), x, name: node.name) }
                 guard node.wants(1) else { return [y] }
-                return [y, g.constant(Literal(.bool, g.type(of: x).shape, integers: .init(repeating: 1, count: g.type(of: x).count)))]
+                return [
+                    y,
+                    g.constant(
+                        Literal(.bool, g.type(of: x).shape, integers: .init(repeating: 1, count: g.type(of: x).count))),
+                ]
             },
         ]
     }

@@ -21,5 +21,11 @@ public struct Subtract: BinaryElementwise {
     }
     public static var onnxName: (opType: String, since: Int) { ("Sub", 14) }
 
-    public static var specimens: [Specimen] { [Specimen(Subtract(), on: .f32(2, 3, 4), .f32(2, 3, 4)), Specimen(Subtract(), on: .f32(2, 3, 4, 5), .f32(3, 1, 1)), Specimen(Subtract(), on: .f32(2, 3, 4, 5), .f32(2, 3, 1, 1)), Specimen(Subtract(), on: .f32(), .f32(2, 1))] }
+    public static var specimens: [Specimen] {
+        [
+            Specimen(Subtract(), on: .f32(2, 3, 4), .f32(2, 3, 4)),
+            Specimen(Subtract(), on: .f32(2, 3, 4, 5), .f32(3, 1, 1)),
+            Specimen(Subtract(), on: .f32(2, 3, 4, 5), .f32(2, 3, 1, 1)), Specimen(Subtract(), on: .f32(), .f32(2, 1)),
+        ]
+    }
 }

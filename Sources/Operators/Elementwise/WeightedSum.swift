@@ -10,7 +10,9 @@ public struct WeightedSum: Operator {
 
     public var layoutRule: LayoutRule { .elementwise }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
-        guard x.count >= 2, x[0].shape == [x.count - 1], x[1...].allSatisfy({ $0 == x[1] }), x[0].element == x[1].element else {
+        guard x.count >= 2, x[0].shape == [x.count - 1], x[1...].allSatisfy({ $0 == x[1] }),
+            x[0].element == x[1].element
+        else {
             throw ShapeError("weighted_sum expects K weights and K tensors of one type, found \(x)")
         }
         return [try x[1].requireFloat(for: self)]
@@ -67,7 +69,9 @@ public struct WeightedSumDots: Operator {
     public var layoutRule: LayoutRule { .elementwise }
     public var isTrainingOnly: Bool { true }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
-        guard x.count >= 2, x.allSatisfy({ $0 == x[0] }) else { throw ShapeError("weighted_sum_dots expects tensors of one type, found \(x)") }
+        guard x.count >= 2, x.allSatisfy({ $0 == x[0] }) else {
+            throw ShapeError("weighted_sum_dots expects tensors of one type, found \(x)")
+        }
         return [x[0].with(shape: [x.count - 1])]
     }
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? {

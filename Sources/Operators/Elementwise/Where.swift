@@ -43,7 +43,8 @@ public struct Where: Operator {
     public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? { ONNXForm("Where", since: 16) }
     public static var onnxImports: [ONNXImport] {
         [
-            ONNXImport("Where", versions: 9...21, elements: ElementType.numbers + [.bool]) { node, g throws(ONNXImportError) in
+            ONNXImport("Where", versions: 9...21, elements: ElementType.numbers + [.bool]) {
+                node, g throws(ONNXImportError) in
                 let operands = [try node.required(0), try node.required(1), try node.required(2)]
                 return try importing { () throws(ShapeError) in try g.appendAll(Where(), operands, name: node.name) }
             }

@@ -11,7 +11,9 @@ public struct Linear: Operator {
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         guard x.count == 2 || x.count == 3 else { throw ShapeError("linear expects 2 or 3 operands, found \(x.count)") }
         let y = try MatMul(transposesB: true).infer(Array(x.prefix(2)))
-        guard x[0].rank == 2, x[1].rank == 2 else { throw ShapeError("linear expects matrices, found \(x[0]) and \(x[1])") }
+        guard x[0].rank == 2, x[1].rank == 2 else {
+            throw ShapeError("linear expects matrices, found \(x[0]) and \(x[1])")
+        }
         guard x.count == 2 || x[2].shape == [x[1].shape[0]] else {
             throw ShapeError("linear: the bias should be [\(x[1].shape[0])], found \(x[2])")
         }

@@ -25,8 +25,10 @@ public struct MatMul: Operator {
         guard a.rank >= 2, b.rank >= 2, a.element == b.element else {
             throw ShapeError("matmul expects two matrices of one type, found \(a) and \(b)")
         }
-        let (m, k) = transposesA ? (a.shape[a.rank - 1], a.shape[a.rank - 2]) : (a.shape[a.rank - 2], a.shape[a.rank - 1])
-        let (k2, n) = transposesB ? (b.shape[b.rank - 1], b.shape[b.rank - 2]) : (b.shape[b.rank - 2], b.shape[b.rank - 1])
+        let (m, k) =
+            transposesA ? (a.shape[a.rank - 1], a.shape[a.rank - 2]) : (a.shape[a.rank - 2], a.shape[a.rank - 1])
+        let (k2, n) =
+            transposesB ? (b.shape[b.rank - 1], b.shape[b.rank - 2]) : (b.shape[b.rank - 2], b.shape[b.rank - 1])
         guard k == k2 else { throw ShapeError("matmul: \(a) has \(k) columns, but \(b) has \(k2) rows") }
         let batch = try TensorType.broadcast(Array(a.shape.dropLast(2)), Array(b.shape.dropLast(2)), for: self)
         return Dimensions(m: m, n: n, k: k, batch: batch)
@@ -67,13 +69,15 @@ public struct MatMul: Operator {
         let (a, b) = (p.operands[0], p.operands[1])
         var da: Value?, db: Value?
         if p.needed[0] {
-            let full = transposesA
+            let full =
+                transposesA
                 ? try g.append(MatMul(transposesA: transposesB, transposesB: true), b, dy)
                 : try g.append(MatMul(transposesB: !transposesB), dy, b)
             da = try g.sum(full, toShapeOf: a)
         }
         if p.needed[1] {
-            let full = transposesB
+            let full =
+                transposesB
                 ? try g.append(MatMul(transposesA: true, transposesB: transposesA), dy, a)
                 : try g.append(MatMul(transposesA: !transposesA), a, dy)
             db = try g.sum(full, toShapeOf: b)
@@ -84,10 +88,13 @@ public struct MatMul: Operator {
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         guard let d = try? dimensions(x) else { return nil }
         let strides = x.map { operand in
-            broadcastStrides(Array(operand.shape.dropLast(2)), to: d.batch).map { $0 * operand.shape.suffix(2).reduce(1, *) }
+            broadcastStrides(Array(operand.shape.dropLast(2)), to: d.batch).map {
+                $0 * operand.shape.suffix(2).reduce(1, *)
+            }
         }
         let (batch, walks) = CBody.collapsed(d.batch, strides)
-        let loops = batch.enumerated().map { "for (size_t i\($0) = 0; i\($0) < \($1); ++i\($0))" }.joined(separator: " ")
+        let loops = batch.enumerated().map { "for (size_t i\($0) = 0; i\($0) < \($1); ++i\($0))" }.joined(
+            separator: " ")
         func offset(_ strides: [Int]) -> String {
             strides.isEmpty ? "0" : strides.enumerated().map { "i\($0) * \($1)" }.joined(separator: " + ")
         }
@@ -123,7 +130,9 @@ public struct MatMul: Operator {
     public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? {
         if !transposesA && !transposesB { return ONNXForm("MatMul", since: 13) }
         guard x[0].rank == 2, x[1].rank == 2 else { return nil }
-        return ONNXForm("Gemm", since: 13, attributes: [("transA", .int(transposesA ? 1 : 0)), ("transB", .int(transposesB ? 1 : 0))])
+        return ONNXForm(
+            "Gemm", since: 13,
+            attributes: [("transA", .int(transposesA ? 1 : 0)), ("transB", .int(transposesB ? 1 : 0))])
     }
     public static var onnxImports: [ONNXImport] {
         [
@@ -138,7 +147,8 @@ public struct MatMul: Operator {
         Specimen(MatMul(), on: .f32(3, 4), .f32(4, 5)), Specimen(MatMul(transposesA: true), on: .f32(4, 3), .f32(4, 5)),
         Specimen(MatMul(transposesB: true), on: .f32(3, 4), .f32(5, 4)),
         Specimen(MatMul(transposesA: true, transposesB: true), on: .f32(4, 3), .f32(5, 4)),
-        Specimen(MatMul(), on: .f32(2, 1, 3, 4), .f32(5, 4, 2)), Specimen(MatMul(), on: .i32(2, 3), .i32(3, 2), differentiable: false),
+        Specimen(MatMul(), on: .f32(2, 1, 3, 4), .f32(5, 4, 2)),
+        Specimen(MatMul(), on: .i32(2, 3), .i32(3, 2), differentiable: false),
     ]
 }
 

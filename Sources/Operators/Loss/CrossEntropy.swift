@@ -22,7 +22,8 @@ public struct CrossEntropy: Operator {
         return [logits.with(shape: [])]
     }
     public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {
-        let targets = try g.append(OneHot(classes: g.type(of: x[0]).shape[1], smoothing: smoothing, element: g.type(of: x[0]).element), x[1])
+        let targets = try g.append(
+            OneHot(classes: g.type(of: x[0]).shape[1], smoothing: smoothing, element: g.type(of: x[0]).element), x[1])
         return [try g.append(SoftCrossEntropy(), x[0], targets)]
     }
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
@@ -32,7 +33,8 @@ public struct CrossEntropy: Operator {
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
     public static let specimens = [
-        Specimen(CrossEntropy(), on: .f32(4, 5), .i64(4)), Specimen(CrossEntropy(smoothing: 0.1), on: .f32(4, 5), .i32(4)),
+        Specimen(CrossEntropy(), on: .f32(4, 5), .i64(4)),
+        Specimen(CrossEntropy(smoothing: 0.1), on: .f32(4, 5), .i32(4)),
     ]
 }
 
@@ -126,5 +128,7 @@ public struct OneHot: Operator {
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? { [nil] }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
-    public static let specimens = [Specimen(OneHot(classes: 5, smoothing: 0.1), on: .i64(4)), Specimen(OneHot(classes: 3), on: .i32(2))]
+    public static let specimens = [
+        Specimen(OneHot(classes: 5, smoothing: 0.1), on: .i64(4)), Specimen(OneHot(classes: 3), on: .i32(2)),
+    ]
 }

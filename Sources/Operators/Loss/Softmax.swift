@@ -17,7 +17,11 @@ public struct Softmax: Operator {
         return [x]
     }
     public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {
-        let powers = try g.append(Exp(), g.append(Subtract(), x[0], g.append(StopGradient(), g.append(ReduceMax(axes: [axis], keepsDimensions: true), x[0]))))
+        let powers = try g.append(
+            Exp(),
+            g.append(
+                Subtract(), x[0],
+                g.append(StopGradient(), g.append(ReduceMax(axes: [axis], keepsDimensions: true), x[0]))))
         return [try g.append(Divide(), powers, g.append(ReduceSum(axes: [axis], keepsDimensions: true), powers))]
     }
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
@@ -40,7 +44,8 @@ public struct Softmax: Operator {
     }
 
     public static let specimens = [
-        Specimen(Softmax(), on: .f32(3, 5)), Specimen(Softmax(axis: 1), on: .f32(2, 4, 3)), Specimen(Softmax(axis: 0), on: .f32(4)),
+        Specimen(Softmax(), on: .f32(3, 5)), Specimen(Softmax(axis: 1), on: .f32(2, 4, 3)),
+        Specimen(Softmax(axis: 0), on: .f32(4)),
     ]
 }
 
@@ -57,7 +62,8 @@ public struct LogSoftmax: Operator {
     public func inPlaceOperands(_ x: [TensorType], _ y: [TensorType]) -> [Int] { [0] }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] { try Softmax(axis: axis).infer(x) }
     public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {
-        let centred = try g.append(Subtract(), x[0], g.append(StopGradient(), g.append(ReduceMax(axes: [axis], keepsDimensions: true), x[0])))
+        let centred = try g.append(
+            Subtract(), x[0], g.append(StopGradient(), g.append(ReduceMax(axes: [axis], keepsDimensions: true), x[0])))
         let sum = try g.append(ReduceSum(axes: [axis], keepsDimensions: true), g.append(Exp(), centred))
         return [try g.append(Subtract(), centred, g.append(Log(), sum))]
     }
@@ -79,7 +85,9 @@ public struct LogSoftmax: Operator {
         ]
     }
 
-    public static let specimens = [Specimen(LogSoftmax(), on: .f32(3, 5)), Specimen(LogSoftmax(axis: 1), on: .f32(2, 4, 3))]
+    public static let specimens = [
+        Specimen(LogSoftmax(), on: .f32(3, 5)), Specimen(LogSoftmax(axis: 1), on: .f32(2, 4, 3)),
+    ]
 }
 
 /// Before operator set 13 the operand counts as a matrix, split at the axis.
@@ -92,7 +100,9 @@ private func readSoftmax(
         return try importing { () throws(ShapeError) in try g.appendAll(op, [x], name: node.name) }
     }
     let axis = try node.int("axis", default: 1), at = axis < 0 ? axis + shape.count : axis
-    guard (0...shape.count).contains(at) else { throw .malformed("axis \(axis) is outside a tensor of rank \(shape.count)") }
+    guard (0...shape.count).contains(at) else {
+        throw .malformed("axis \(axis) is outside a tensor of rank \(shape.count)")
+    }
     let op = make(1)
     return try importing { () throws(ShapeError) in
         let matrix = try g.append(Reshape([shape[..<at].reduce(1, *), shape[at...].reduce(1, *)]), x)
@@ -106,7 +116,8 @@ private func softmaxBody(_ x: TensorType, axis: Int, isLogarithm: Bool) -> CBody
     var m = CMath(x.element)
     let type = x.element.cType, power = m.call("exp", "x[i * \(inner)] - top")
     let step = isLogarithm ? "sum += \(power);" : "sum += y[i * \(inner)] = \(power);"
-    let finish = isLogarithm
+    let finish =
+        isLogarithm
         ? "const \(type) shift = top + \(m.call("log", "sum"));\n        for (size_t i = 0; i < \(n); ++i) y[i * \(inner)] = x[i * \(inner)] - shift;"
         : "for (size_t i = 0; i < \(n); ++i) y[i * \(inner)] /= sum;"
     return CBody(

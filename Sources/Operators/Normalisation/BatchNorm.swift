@@ -30,7 +30,8 @@ public struct BatchNorm: Operator {
         let type = g.type(of: x[0]), axes = [0] + Array(2..<type.rank)
         let mean = try g.append(ReduceMean(axes: axes, keepsDimensions: true), x[0])
         let centred = try g.append(Subtract(), x[0], mean)
-        let variance = try g.append(ReduceMean(axes: axes, keepsDimensions: true), g.append(Multiply(), centred, centred))
+        let variance = try g.append(
+            ReduceMean(axes: axes, keepsDimensions: true), g.append(Multiply(), centred, centred))
         let deviation = try g.append(Sqrt(), g.append(Add(), variance, g.constant(epsilon, like: variance)))
         var y = try g.append(Divide(), centred, deviation)
         let (c, channels) = (type.shape[1], [1, type.shape[1]] + axes.dropFirst().map { _ in 1 })
@@ -52,7 +53,8 @@ public struct BatchNorm: Operator {
     public static var onnxImports: [ONNXImport] { [] }
 
     public static let specimens = [
-        Specimen(BatchNorm(), on: .f32(4, 3, 2, 3), .f32(3), .f32(3)), Specimen(BatchNorm(epsilon: 1e-3), on: .f32(3, 2, 3, 2)),
+        Specimen(BatchNorm(), on: .f32(4, 3, 2, 3), .f32(3), .f32(3)),
+        Specimen(BatchNorm(epsilon: 1e-3), on: .f32(3, 2, 3, 2)),
         Specimen(BatchNorm(), on: .f32(6, 3), .f32(3), .f32(3)),
     ]
 }
@@ -77,7 +79,9 @@ public struct BatchNormGradient: Operator {
             throw ShapeError("batch_norm_gradient expects x, dy, mean, variance and perhaps a scale, found \(x)")
         }
         let channels = x[0].with(shape: [x[0].shape[1]])
-        guard x[2...].allSatisfy({ $0 == channels }) else { throw ShapeError("batch_norm_gradient expects \(channels), found \(x)") }
+        guard x[2...].allSatisfy({ $0 == channels }) else {
+            throw ShapeError("batch_norm_gradient expects \(channels), found \(x)")
+        }
         return x.count == 4 ? [x[0]] : [x[0], channels, channels]
     }
     public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {
@@ -85,7 +89,8 @@ public struct BatchNormGradient: Operator {
         let c = type.shape[1], channels = [1, c] + axes.dropFirst().map { _ in 1 }
         let (image, dy) = (x[0], x[1])
         let mean = try g.append(Reshape(channels), x[2]), variance = try g.append(Reshape(channels), x[3])
-        let rstd = try g.append(Reciprocal(), g.append(Sqrt(), g.append(Add(), variance, g.constant(epsilon, like: variance))))
+        let rstd = try g.append(
+            Reciprocal(), g.append(Sqrt(), g.append(Add(), variance, g.constant(epsilon, like: variance))))
         let normal = try g.append(Multiply(), g.append(Subtract(), image, mean), rstd)
         let product = try g.append(Multiply(), dy, normal)
         let meanDy = try g.append(ReduceMean(axes: axes, keepsDimensions: true), dy)
@@ -103,9 +108,15 @@ public struct BatchNormGradient: Operator {
     public static let specimens = [
         Specimen(
             BatchNormGradient(),
-            operands: [.uniform(.f32(3, 2, 2, 3), -2...2), .uniform(.f32(3, 2, 2, 3), -2...2), .uniform(.f32(2), -1...1), .uniform(.f32(2), 0.5...2), .uniform(.f32(2), -2...2)]),
+            operands: [
+                .uniform(.f32(3, 2, 2, 3), -2...2), .uniform(.f32(3, 2, 2, 3), -2...2), .uniform(.f32(2), -1...1),
+                .uniform(.f32(2), 0.5...2), .uniform(.f32(2), -2...2),
+            ]),
         Specimen(
             BatchNormGradient(epsilon: 1e-3),
-            operands: [.uniform(.f32(3, 2, 2, 3), -2...2), .uniform(.f32(3, 2, 2, 3), -2...2), .uniform(.f32(2), -1...1), .uniform(.f32(2), 0.5...2)]),
+            operands: [
+                .uniform(.f32(3, 2, 2, 3), -2...2), .uniform(.f32(3, 2, 2, 3), -2...2), .uniform(.f32(2), -1...1),
+                .uniform(.f32(2), 0.5...2),
+            ]),
     ]
 }

@@ -15,17 +15,21 @@ public struct BatchNormInference: Operator {
     public func inPlaceOperands(_ x: [TensorType], _ y: [TensorType]) -> [Int] { [0] }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         guard x.count == 3 || x.count == 5, x[0].rank >= 2 else {
-            throw ShapeError("batch_norm_inference expects x, mean, variance, and a scale and bias or neither, found \(x)")
+            throw ShapeError(
+                "batch_norm_inference expects x, mean, variance, and a scale and bias or neither, found \(x)")
         }
         let channels = [x[0].shape[1]]
         guard x.dropFirst().allSatisfy({ $0.shape == channels }) else {
-            throw ShapeError("batch_norm_inference: the statistics of \(x[0]) should be \(channels), found \(x.dropFirst())")
+            throw ShapeError(
+                "batch_norm_inference: the statistics of \(x[0]) should be \(channels), found \(x.dropFirst())")
         }
         return [x[0]]
     }
     public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {
         let type = g.type(of: x[0]), channels = [1, type.shape[1]] + type.shape.dropFirst(2).map { _ in 1 }
-        func channel(_ value: Value, _ g: inout GraphBuilder) throws(ShapeError) -> Value { try g.append(Reshape(channels), value) }
+        func channel(_ value: Value, _ g: inout GraphBuilder) throws(ShapeError) -> Value {
+            try g.append(Reshape(channels), value)
+        }
         let variance = try channel(x[2], &g)
         let deviation = try g.append(Sqrt(), g.append(Add(), variance, g.constant(epsilon, like: variance)))
         var y = try g.append(Divide(), g.append(Subtract(), x[0], channel(x[1], &g)), deviation)
@@ -41,7 +45,8 @@ public struct BatchNormInference: Operator {
         let (outer, c) = (x[0].shape[0], x[0].shape[1]), inner = x[0].shape.dropFirst(2).reduce(1, *)
         let type = x[0].element.cType
         let deviation = m.call("sqrt", "x2[c] + \(m.literal(epsilon))")
-        let (scale, bias) = x.count == 5 ? ("x3[c] / \(deviation)", "x4[c]") : ("\(m.literal(1)) / \(deviation)", m.literal(0))
+        let (scale, bias) =
+            x.count == 5 ? ("x3[c] / \(deviation)", "x4[c]") : ("\(m.literal(1)) / \(deviation)", m.literal(0))
         return CBody(
             """
             for (size_t n = 0; n < \(outer); ++n)
@@ -56,16 +61,20 @@ public struct BatchNormInference: Operator {
     }
     public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? {
         let channels = [x[0].shape[1]]
-        let affine: [ONNXForm.Input] = x.count == 5
+        let affine: [ONNXForm.Input] =
+            x.count == 5
             ? [.operand(3), .operand(4)]
-            : [1.0, 0.0].map { .constant(Literal(x[0].element, channels, reals: .init(repeating: $0, count: channels[0]))) }
+            : [1.0, 0.0].map {
+                .constant(Literal(x[0].element, channels, reals: .init(repeating: $0, count: channels[0])))
+            }
         return ONNXForm(
             "BatchNormalization", since: 15, inputs: [.operand(0)] + affine + [.operand(1), .operand(2)],
             attributes: [("epsilon", .float(Float(epsilon)))])
     }
     public static var onnxImports: [ONNXImport] {
         [
-            ONNXImport("BatchNormalization", versions: 7...21, refuses: "training mode") { node, g throws(ONNXImportError) in
+            ONNXImport("BatchNormalization", versions: 7...21, refuses: "training mode") {
+                node, g throws(ONNXImportError) in
                 guard try node.int("training_mode", default: 0) == 0, !node.wants(1) else {
                     throw .unsupported("BatchNormalization in training mode")
                 }
@@ -76,7 +85,8 @@ public struct BatchNormInference: Operator {
                 return try importing { () throws(ShapeError) in
                     var cast = [all[0]]
                     for value in all.dropFirst() {
-                        cast.append(g.type(of: value).element == element ? value : try g.append(Cast(to: element), value))
+                        cast.append(
+                            g.type(of: value).element == element ? value : try g.append(Cast(to: element), value))
                     }
                     return try g.appendAll(op, cast, name: node.name)
                 }
@@ -87,7 +97,10 @@ public struct BatchNormInference: Operator {
     public static let specimens = [
         Specimen(
             BatchNormInference(),
-            operands: [.uniform(.f32(2, 3, 2, 3), -2...2), .uniform(.f32(3), -1...1), .uniform(.f32(3), 0.5...2), .uniform(.f32(3), -2...2), .uniform(.f32(3), -1...1)]),
+            operands: [
+                .uniform(.f32(2, 3, 2, 3), -2...2), .uniform(.f32(3), -1...1), .uniform(.f32(3), 0.5...2),
+                .uniform(.f32(3), -2...2), .uniform(.f32(3), -1...1),
+            ]),
         Specimen(
             BatchNormInference(epsilon: 1e-3),
             operands: [.uniform(.f32(2, 3, 2, 3), -2...2), .uniform(.f32(3), -1...1), .uniform(.f32(3), 0.5...2)]),

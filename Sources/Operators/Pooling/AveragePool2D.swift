@@ -67,15 +67,18 @@ public struct AveragePool2D: Operator {
         }
         let counts = divisors(Array(x[0].shape[2...]), Array(y[0].shape[2...]))
         func table(_ values: [Int], _ index: String) -> String {
-            Set(values).count == 1 ? "\(values[0])" : "((const int[]){\(values.map(String.init).joined(separator: ", "))})[\(index)]"
+            Set(values).count == 1
+                ? "\(values[0])" : "((const int[]){\(values.map(String.init).joined(separator: ", "))})[\(index)]"
         }
         return window.c(
-            x[0], y[0], start: m.literal(0), update: "acc += v;", finish: "acc / (\(table(counts[0], "i")) * \(table(counts[1], "j")))")
+            x[0], y[0], start: m.literal(0), update: "acc += v;",
+            finish: "acc / (\(table(counts[0], "i")) * \(table(counts[1], "j")))")
     }
     public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? {
         guard window.dilation == [1, 1], excess == [0, 0] else { return nil }
         return ONNXForm(
-            "AveragePool", since: 11, attributes: window.onnxAttributes + [("count_include_pad", .int(countsPadding ? 1 : 0))])
+            "AveragePool", since: 11,
+            attributes: window.onnxAttributes + [("count_include_pad", .int(countsPadding ? 1 : 0))])
     }
     public static var onnxImports: [ONNXImport] {
         [
@@ -91,7 +94,8 @@ public struct AveragePool2D: Operator {
                 return try importing { () throws(ShapeError) in [try g.append(op, x, name: node.name)] }
             },
             ONNXImport("GlobalAveragePool") { node, g throws(ONNXImportError) in
-                let x = try node.required(0), op = ReduceMean(axes: Array(2..<max(2, g.type(of: x).rank)), keepsDimensions: true)
+                let x = try node.required(0),
+                    op = ReduceMean(axes: Array(2..<max(2, g.type(of: x).rank)), keepsDimensions: true)
                 return try importing { () throws(ShapeError) in [try g.append(op, x, name: node.name)] }
             },
         ]
@@ -100,8 +104,13 @@ public struct AveragePool2D: Operator {
     public static let specimens = [
         Specimen(AveragePool2D(Window(kernel: [2, 2], stride: [2, 2])), on: .f32(2, 3, 4, 6)),
         Specimen(AveragePool2D(Window(kernel: [3, 3], padding: [1, 1, 1, 1])), on: .f32(1, 2, 4, 5)),
-        Specimen(AveragePool2D(Window(kernel: [3, 3], stride: [2, 2], padding: [1, 1, 1, 1]), countsPadding: true), on: .f32(1, 2, 5, 6)),
-        Specimen(AveragePool2D(Window(kernel: [3, 3], stride: [2, 2], padding: [0, 0, 1, 1]), countsPadding: true, excess: [1, 1]), on: .f32(1, 2, 4, 4)),
+        Specimen(
+            AveragePool2D(Window(kernel: [3, 3], stride: [2, 2], padding: [1, 1, 1, 1]), countsPadding: true),
+            on: .f32(1, 2, 5, 6)),
+        Specimen(
+            AveragePool2D(
+                Window(kernel: [3, 3], stride: [2, 2], padding: [0, 0, 1, 1]), countsPadding: true, excess: [1, 1]),
+            on: .f32(1, 2, 4, 4)),
     ]
 }
 

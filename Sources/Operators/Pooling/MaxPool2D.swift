@@ -40,7 +40,10 @@ public struct MaxPool2D: Operator {
     }
     public static var onnxImports: [ONNXImport] {
         [
-            ONNXImport("MaxPool", elements: ElementType.floats + [.i8, .u8], refuses: "indices; other than two spatial dimensions") {
+            ONNXImport(
+                "MaxPool", elements: ElementType.floats + [.i8, .u8],
+                refuses: "indices; other than two spatial dimensions"
+            ) {
                 node, g throws(ONNXImportError) in
                 let x = try node.required(0)
                 guard !node.wants(1) else { throw .unsupported("MaxPool with indices") }
@@ -48,7 +51,8 @@ public struct MaxPool2D: Operator {
                 return try importing { () throws(ShapeError) in [try g.append(op, x, name: node.name)] }
             },
             ONNXImport("GlobalMaxPool") { node, g throws(ONNXImportError) in
-                let x = try node.required(0), op = ReduceMax(axes: Array(2..<max(2, g.type(of: x).rank)), keepsDimensions: true)
+                let x = try node.required(0),
+                    op = ReduceMax(axes: Array(2..<max(2, g.type(of: x).rank)), keepsDimensions: true)
                 return try importing { () throws(ShapeError) in [try g.append(op, x, name: node.name)] }
             },
         ]
@@ -113,7 +117,9 @@ public struct MaxPool2DSelection: Operator {
     public var isTrainingOnly: Bool { true }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let x = try x.expect(2, for: self)
-        guard x[0] == x[1] else { throw ShapeError("max_pool2d_selection expects two equal types, found \(x[0]) and \(x[1])") }
+        guard x[0] == x[1] else {
+            throw ShapeError("max_pool2d_selection expects two equal types, found \(x[0]) and \(x[1])")
+        }
         return try MaxPool2D(window).infer([x[0]])
     }
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? {
@@ -191,7 +197,9 @@ extension ONNXNode {
     /// The window of a pooling node over an image of the given type.
     func pool(_ x: TensorType) throws(ONNXImportError) -> Window {
         guard x.rank == 4 else { throw .unsupported("\(opType) over \(x.rank - 2) spatial dimensions") }
-        guard let kernel = try ints("kernel_shape"), kernel.count == 2 else { throw .malformed("kernel_shape needs 2 entries") }
+        guard let kernel = try ints("kernel_shape"), kernel.count == 2 else {
+            throw .malformed("kernel_shape needs 2 entries")
+        }
         return try window(kernel: kernel, size: Array(x.shape[2...]), ceil: try int("ceil_mode", default: 0) != 0)
     }
 }

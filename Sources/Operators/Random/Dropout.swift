@@ -29,7 +29,9 @@ public struct Dropout: Operator {
         let key = x[1].integers.map { UInt32(truncatingIfNeeded: $0) }
         let threshold = UInt32(min(rate * 0x1p32, 0x1p32 - 1)), scale = R(Float(1 / (1 - rate)))
         let values = x[0].reals.enumerated().map { i, value in
-            let words = Philox.block(counter: (UInt32(truncatingIfNeeded: i / 4), UInt32(truncatingIfNeeded: site), 0, 0), key: (key[0], key[1]))
+            let words = Philox.block(
+                counter: (UInt32(truncatingIfNeeded: i / 4), UInt32(truncatingIfNeeded: site), 0, 0),
+                key: (key[0], key[1]))
             return words[i % 4] < threshold ? 0 : value * scale
         }
         return [ReferenceTensor(y[0], values)]
@@ -41,7 +43,9 @@ public struct Dropout: Operator {
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
     public static let specimens = [
-        Specimen(Dropout(rate: 0.3, site: 7), operands: [.uniform(.f32(3, 5), -2...2), .literal(Literal(.u32, [2], integers: [12, 34]))])
+        Specimen(
+            Dropout(rate: 0.3, site: 7),
+            operands: [.uniform(.f32(3, 5), -2...2), .literal(Literal(.u32, [2], integers: [12, 34]))])
     ]
 }
 

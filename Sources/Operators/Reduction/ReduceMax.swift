@@ -15,7 +15,9 @@ public struct ReduceMax: Reduction {
     }
 
     public func fold<R: Scalar>(_ values: [R]) -> R { values.reduce(R.infinity * -1) { $1 > $0 ? $1 : $0 } }
-    public func fold(_ values: [Int64], _ element: ElementType) -> Int64 { element == .u64 ? Int64(bitPattern: values.map { UInt64(bitPattern: $0) }.max() ?? 0) : values.max() ?? 0 }
+    public func fold(_ values: [Int64], _ element: ElementType) -> Int64 {
+        element == .u64 ? Int64(bitPattern: values.map { UInt64(bitPattern: $0) }.max() ?? 0) : values.max() ?? 0
+    }
     public func accumulation(_ m: inout CMath, count: Int) -> (start: String, update: String, finish: String) {
         let start = m.element.isFloatingPoint ? "-INFINITY" : m.element.smallestLiteral
         return (start, "if (v > acc) acc = v;", "acc")
@@ -31,7 +33,9 @@ public struct ReduceMax: Reduction {
     public static var onnxName: (opType: String, axesAreOperandSince: Int) { ("ReduceMax", 18) }
 
     public static let specimens = [
-        Specimen(ReduceMax(axes: [0, 2, 3], keepsDimensions: true), on: .f32(2, 3, 4, 5)), Specimen(ReduceMax(axes: [-1]), on: .f32(2, 3, 4)),
-        Specimen(ReduceMax(), on: .f32(2, 3)), Specimen(ReduceMax(axes: [1, 3]), on: .f32(2, 3, 4, 5)), Specimen(ReduceMax(axes: [0]), on: .i32(3, 2)),
+        Specimen(ReduceMax(axes: [0, 2, 3], keepsDimensions: true), on: .f32(2, 3, 4, 5)),
+        Specimen(ReduceMax(axes: [-1]), on: .f32(2, 3, 4)),
+        Specimen(ReduceMax(), on: .f32(2, 3)), Specimen(ReduceMax(axes: [1, 3]), on: .f32(2, 3, 4, 5)),
+        Specimen(ReduceMax(axes: [0]), on: .i32(3, 2)),
     ]
 }

@@ -15,9 +15,14 @@ public struct ReduceMean: Reduction {
     }
 
     public func fold<R: Scalar>(_ values: [R]) -> R { values.reduce(0, +) / R(values.count) }
-    public func fold(_ values: [Int64], _ element: ElementType) -> Int64 { values.isEmpty ? 0 : values.reduce(0, &+) / Int64(values.count) }
+    public func fold(_ values: [Int64], _ element: ElementType) -> Int64 {
+        values.isEmpty ? 0 : values.reduce(0, &+) / Int64(values.count)
+    }
     public func accumulation(_ m: inout CMath, count: Int) -> (start: String, update: String, finish: String) {
-        (m.literal(0), "acc += v;", m.element.isFloatingPoint ? "acc * \(m.literal(1 / Double(max(count, 1))))" : "acc / \(max(count, 1))")
+        (
+            m.literal(0), "acc += v;",
+            m.element.isFloatingPoint ? "acc * \(m.literal(1 / Double(max(count, 1))))" : "acc / \(max(count, 1))"
+        )
     }
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
         guard let dy = p.gradients[0] else { return [nil] }
@@ -29,7 +34,8 @@ public struct ReduceMean: Reduction {
     public static var onnxName: (opType: String, axesAreOperandSince: Int) { ("ReduceMean", 18) }
 
     public static let specimens = [
-        Specimen(ReduceMean(axes: [0, 2, 3], keepsDimensions: true), on: .f32(2, 3, 4, 5)), Specimen(ReduceMean(axes: [-1]), on: .f32(2, 3, 4)),
+        Specimen(ReduceMean(axes: [0, 2, 3], keepsDimensions: true), on: .f32(2, 3, 4, 5)),
+        Specimen(ReduceMean(axes: [-1]), on: .f32(2, 3, 4)),
         Specimen(ReduceMean(), on: .f32(2, 3)), Specimen(ReduceMean(axes: [1, 3]), on: .f32(2, 3, 4, 5)),
     ]
 }

@@ -15,7 +15,9 @@ public struct ReduceMin: Reduction {
     }
 
     public func fold<R: Scalar>(_ values: [R]) -> R { values.reduce(R.infinity) { $1 < $0 ? $1 : $0 } }
-    public func fold(_ values: [Int64], _ element: ElementType) -> Int64 { element == .u64 ? Int64(bitPattern: values.map { UInt64(bitPattern: $0) }.min() ?? 0) : values.min() ?? 0 }
+    public func fold(_ values: [Int64], _ element: ElementType) -> Int64 {
+        element == .u64 ? Int64(bitPattern: values.map { UInt64(bitPattern: $0) }.min() ?? 0) : values.min() ?? 0
+    }
     public func accumulation(_ m: inout CMath, count: Int) -> (start: String, update: String, finish: String) {
         let start = m.element.isFloatingPoint ? "INFINITY" : m.element.largestLiteral
         return (start, "if (v < acc) acc = v;", "acc")
@@ -31,7 +33,9 @@ public struct ReduceMin: Reduction {
     public static var onnxName: (opType: String, axesAreOperandSince: Int) { ("ReduceMin", 18) }
 
     public static let specimens = [
-        Specimen(ReduceMin(axes: [0, 2, 3], keepsDimensions: true), on: .f32(2, 3, 4, 5)), Specimen(ReduceMin(axes: [-1]), on: .f32(2, 3, 4)),
-        Specimen(ReduceMin(), on: .f32(2, 3)), Specimen(ReduceMin(axes: [1, 3]), on: .f32(2, 3, 4, 5)), Specimen(ReduceMin(axes: [0]), on: .i32(3, 2)),
+        Specimen(ReduceMin(axes: [0, 2, 3], keepsDimensions: true), on: .f32(2, 3, 4, 5)),
+        Specimen(ReduceMin(axes: [-1]), on: .f32(2, 3, 4)),
+        Specimen(ReduceMin(), on: .f32(2, 3)), Specimen(ReduceMin(axes: [1, 3]), on: .f32(2, 3, 4, 5)),
+        Specimen(ReduceMin(axes: [0]), on: .i32(3, 2)),
     ]
 }

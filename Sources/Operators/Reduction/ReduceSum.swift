@@ -28,7 +28,9 @@ public struct ReduceSum: Reduction {
     public static var onnxName: (opType: String, axesAreOperandSince: Int) { ("ReduceSum", 13) }
 
     public static let specimens = [
-        Specimen(ReduceSum(axes: [0, 2, 3], keepsDimensions: true), on: .f32(2, 3, 4, 5)), Specimen(ReduceSum(axes: [-1]), on: .f32(2, 3, 4)),
-        Specimen(ReduceSum(), on: .f32(2, 3)), Specimen(ReduceSum(axes: [1, 3]), on: .f32(2, 3, 4, 5)), Specimen(ReduceSum(axes: [0]), on: .i32(3, 2)),
+        Specimen(ReduceSum(axes: [0, 2, 3], keepsDimensions: true), on: .f32(2, 3, 4, 5)),
+        Specimen(ReduceSum(axes: [-1]), on: .f32(2, 3, 4)),
+        Specimen(ReduceSum(), on: .f32(2, 3)), Specimen(ReduceSum(axes: [1, 3]), on: .f32(2, 3, 4, 5)),
+        Specimen(ReduceSum(axes: [0]), on: .i32(3, 2)),
     ]
 }

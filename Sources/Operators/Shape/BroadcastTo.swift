@@ -41,7 +41,9 @@ public struct BroadcastTo: Operator {
     }
     public static var onnxImports: [ONNXImport] {
         [
-            ONNXImport("Expand", versions: 8...21, elements: ElementType.allCases, refuses: "a shape that is not constant") {
+            ONNXImport(
+                "Expand", versions: 8...21, elements: ElementType.allCases, refuses: "a shape that is not constant"
+            ) {
                 node, g throws(ONNXImportError) in
                 let x = try node.required(0), shape = g.type(of: x).shape
                 guard let literal = g.constant(of: try node.required(1)) else {

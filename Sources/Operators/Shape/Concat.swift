@@ -62,7 +62,8 @@ public struct Concat: Operator {
             let run = operand.shape[axis] * inner
             if run > 0 {
                 code += "for (size_t o = 0; o < \(outer); ++o)\n"
-                code += "    for (size_t i = 0; i < \(run); ++i) y0[o * \(total) + \(start) + i] = x\(i)[o * \(run) + i];\n"
+                code +=
+                    "    for (size_t i = 0; i < \(run); ++i) y0[o * \(total) + \(start) + i] = x\(i)[o * \(run) + i];\n"
             }
             start += run
         }
@@ -82,7 +83,8 @@ public struct Concat: Operator {
     }
 
     public static let specimens = [
-        Specimen(Concat(axis: 1), on: .f32(2, 3, 4, 4), .f32(2, 1, 4, 4), .f32(2, 2, 4, 4)), Specimen(Concat(axis: 0), on: .i64(2), .i64(3)),
+        Specimen(Concat(axis: 1), on: .f32(2, 3, 4, 4), .f32(2, 1, 4, 4), .f32(2, 2, 4, 4)),
+        Specimen(Concat(axis: 0), on: .i64(2), .i64(3)),
         Specimen(Concat(axis: -1), on: .f32(2, 3), .f32(2, 1)),
     ]
 }

@@ -26,7 +26,9 @@ public struct Pad: Operator {
             throw ShapeError("pad: before and after need \(x.rank) entries for \(x)")
         }
         let shape = x.shape.indices.map { x.shape[$0] + before[$0] + after[$0] }
-        guard shape.allSatisfy({ $0 >= 0 }) else { throw ShapeError("pad: cropping \(x) by \(before) and \(after) leaves nothing") }
+        guard shape.allSatisfy({ $0 >= 0 }) else {
+            throw ShapeError("pad: cropping \(x) by \(before) and \(after) leaves nothing")
+        }
         guard mode != .reflect || x.shape.indices.allSatisfy({ max(before[$0], after[$0]) < x.shape[$0] }) else {
             throw ShapeError("pad: reflection by \(before) and \(after) needs more elements than \(x) has")
         }
@@ -55,14 +57,20 @@ public struct Pad: Operator {
             return offset
         }
         switch x[0].storage {
-        case .real(let values): return [ReferenceTensor(y[0], (0..<y[0].count).map { at($0).map { values[$0] } ?? R(value) })]
+        case .real(let values):
+            return [ReferenceTensor(y[0], (0..<y[0].count).map { at($0).map { values[$0] } ?? R(value) })]
         case .integer(let values):
-            return [ReferenceTensor(y[0], integers: (0..<y[0].count).map { at($0).map { values[$0] } ?? Int64(saturating: value) })]
+            return [
+                ReferenceTensor(
+                    y[0], integers: (0..<y[0].count).map { at($0).map { values[$0] } ?? Int64(saturating: value) })
+            ]
         }
     }
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
         guard let dy = p.gradients[0] else { return [nil] }
-        guard mode == .constant else { throw ShapeError("pad: only constant padding has a gradient, found \(mode.rawValue)") }
+        guard mode == .constant else {
+            throw ShapeError("pad: only constant padding has a gradient, found \(mode.rawValue)")
+        }
         return [try g.append(Pad(before: before.map(-), after: after.map(-)), dy)]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
@@ -70,7 +78,9 @@ public struct Pad: Operator {
         let strides = TensorType.strides(x[0].shape)
         var code = "size_t o = 0;\n"
         for (d, size) in y[0].shape.enumerated() {
-            code += String(repeating: "    ", count: d) + "for (ptrdiff_t i\(d) = \(-before[d]); i\(d) < \(size - before[d]); ++i\(d))\n"
+            code +=
+                String(repeating: "    ", count: d)
+                + "for (ptrdiff_t i\(d) = \(-before[d]); i\(d) < \(size - before[d]); ++i\(d))\n"
         }
         let indent = String(repeating: "    ", count: y[0].rank)
         if mode == .constant {
@@ -79,7 +89,9 @@ public struct Pad: Operator {
             }.joined(separator: " && ")
             let offset = x[0].shape.indices.map { "i\($0) * \(strides[$0])" }.joined(separator: " + ")
             let m = CMath(x[0].element)
-            code += indent + "y0[o++] = \(inside.isEmpty ? "1" : inside) ? x0[\(offset.isEmpty ? "0" : offset)] : \(m.literal(value));\n"
+            code +=
+                indent
+                + "y0[o++] = \(inside.isEmpty ? "1" : inside) ? x0[\(offset.isEmpty ? "0" : offset)] : \(m.literal(value));\n"
         } else {
             let offset = x[0].shape.enumerated().map { d, size in
                 let i = "i\(d)"
@@ -110,16 +122,22 @@ public struct Pad: Operator {
                 let x = try node.required(0), rank = g.type(of: x).rank
                 var pads = try node.ints("pads") ?? [], value = try node.float("value", default: 0)
                 if let operand = node.input(1) {
-                    guard let literal = g.constant(of: operand) else { throw .unsupported("Pad with amounts that are not constant") }
+                    guard let literal = g.constant(of: operand) else {
+                        throw .unsupported("Pad with amounts that are not constant")
+                    }
                     pads = literal.integers.map { Int($0) }
                 }
                 if let operand = node.input(2) {
-                    guard let literal = g.constant(of: operand) else { throw .unsupported("Pad with a value that is not constant") }
+                    guard let literal = g.constant(of: operand) else {
+                        throw .unsupported("Pad with a value that is not constant")
+                    }
                     value = literal.reals.first ?? 0
                 }
                 var axes = Array(0..<rank)
                 if let operand = node.input(3) {
-                    guard let literal = g.constant(of: operand) else { throw .unsupported("Pad with axes that are not constant") }
+                    guard let literal = g.constant(of: operand) else {
+                        throw .unsupported("Pad with axes that are not constant")
+                    }
                     axes = literal.integers.map { $0 < 0 ? Int($0) + rank : Int($0) }
                 }
                 guard pads.count == 2 * axes.count, axes.allSatisfy({ (0..<rank).contains($0) }) else {
@@ -127,7 +145,9 @@ public struct Pad: Operator {
                 }
                 let name = try node.string("mode", default: "constant")
                 guard let mode = Mode(rawValue: name) else { throw .malformed("mode '\(name)' is unknown") }
-                var op = Pad(before: .init(repeating: 0, count: rank), after: .init(repeating: 0, count: rank), mode: mode, value: value)
+                var op = Pad(
+                    before: .init(repeating: 0, count: rank), after: .init(repeating: 0, count: rank), mode: mode,
+                    value: value)
                 for (i, axis) in axes.enumerated() {
                     op.before[axis] = pads[i]
                     op.after[axis] = pads[axes.count + i]

@@ -29,23 +29,31 @@ public struct Reshape: Operator {
     }
     public var isView: Bool { true }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
-    public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? { .elementwise([x[0].with(shape: [x[0].count])], y[0].with(shape: [y[0].count])) { $0[0] } }
+    public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
+        .elementwise([x[0].with(shape: [x[0].count])], y[0].with(shape: [y[0].count])) { $0[0] }
+    }
     public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? {
         ONNXForm("Reshape", since: 13, inputs: [.operand(0), .constant(Literal(shape))])
     }
     public static var onnxImports: [ONNXImport] {
         [
-            ONNXImport("Reshape", versions: 1...21, elements: ElementType.allCases, refuses: "a shape that is not constant") {
+            ONNXImport(
+                "Reshape", versions: 1...21, elements: ElementType.allCases, refuses: "a shape that is not constant"
+            ) {
                 node, g throws(ONNXImportError) in
                 let x = try node.required(0), from = g.type(of: x).shape
                 var shape = try node.ints("shape") ?? []
                 if let operand = node.input(1) {
-                    guard let literal = g.constant(of: operand) else { throw .unsupported("Reshape to a shape that is not constant") }
+                    guard let literal = g.constant(of: operand) else {
+                        throw .unsupported("Reshape to a shape that is not constant")
+                    }
                     shape = literal.integers.map(Int.init)
                 }
                 let zeroIsZero = try node.int("allowzero", default: 0) != 0
                 for (i, size) in shape.enumerated() where size == 0 && !zeroIsZero {
-                    guard i < from.count else { throw .malformed("dimension \(i) of the shape copies one that x does not have") }
+                    guard i < from.count else {
+                        throw .malformed("dimension \(i) of the shape copies one that x does not have")
+                    }
                     shape[i] = from[i]
                 }
                 if let open = shape.firstIndex(of: -1) {
@@ -58,12 +66,16 @@ public struct Reshape: Operator {
             ONNXImport("Flatten", versions: 1...21, elements: ElementType.allCases) { node, g throws(ONNXImportError) in
                 let x = try node.required(0), shape = g.type(of: x).shape
                 let axis = try node.int("axis", default: 1), at = axis < 0 ? axis + shape.count : axis
-                guard (0...shape.count).contains(at) else { throw .malformed("axis \(axis) is outside a tensor of rank \(shape.count)") }
+                guard (0...shape.count).contains(at) else {
+                    throw .malformed("axis \(axis) is outside a tensor of rank \(shape.count)")
+                }
                 let op = Reshape([shape[..<at].reduce(1, *), shape[at...].reduce(1, *)])
                 return try importing { () throws(ShapeError) in [try g.append(op, x, name: node.name)] }
             },
         ]
     }
 
-    public static let specimens = [Specimen(Reshape([4, 6]), on: .f32(2, 3, 4)), Specimen(Reshape([6]), on: .i64(2, 3))]
+    public static let specimens = [
+        Specimen(Reshape([4, 6]), on: .f32(2, 3, 4)), Specimen(Reshape([6]), on: .i64(2, 3)),
+    ]
 }

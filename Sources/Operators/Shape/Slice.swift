@@ -19,7 +19,9 @@ public struct Slice: Operator {
 
     /// The part of one axis of a tensor of the given shape.
     public init(axis: Int, start: Int, size: Int, of shape: [Int]) {
-        self.init(starts: shape.indices.map { $0 == axis ? start : 0 }, sizes: shape.enumerated().map { $0 == axis ? size : $1 })
+        self.init(
+            starts: shape.indices.map { $0 == axis ? start : 0 },
+            sizes: shape.enumerated().map { $0 == axis ? size : $1 })
     }
 
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
@@ -54,7 +56,9 @@ public struct Slice: Operator {
         // Negative steps walk backwards from the start: the index arithmetic is signed.
         let signed = strides.contains { $0 < 0 }
         return .loops(y[0].shape, [strides]) { out, offsets in
-            let offset = signed ? offsets[0].split(separator: " + ").map { "(ptrdiff_t)\($0)" }.joined(separator: " + ") : offsets[0]
+            let offset =
+                signed
+                ? offsets[0].split(separator: " + ").map { "(ptrdiff_t)\($0)" }.joined(separator: " + ") : offsets[0]
             return "y0[\(out)] = x0[\(start) + \(offset)];"
         }
     }
@@ -73,20 +77,25 @@ public struct Slice: Operator {
                 let x = try node.required(0), shape = g.type(of: x).shape
                 func list(_ index: Int, _ attribute: String) throws(ONNXImportError) -> [Int]? {
                     guard let operand = node.input(index) else { return try node.ints(attribute) }
-                    guard let literal = g.constant(of: operand) else { throw .unsupported("Slice with bounds that are not constant") }
+                    guard let literal = g.constant(of: operand) else {
+                        throw .unsupported("Slice with bounds that are not constant")
+                    }
                     return literal.integers.map { Int($0) }
                 }
                 guard let starts = try list(1, "starts"), let ends = try list(2, "ends") else {
                     throw .malformed("starts and ends are missing")
                 }
-                let axes = try list(3, "axes") ?? Array(starts.indices), steps = try list(4, "steps") ?? starts.map { _ in 1 }
+                let axes = try list(3, "axes") ?? Array(starts.indices),
+                    steps = try list(4, "steps") ?? starts.map { _ in 1 }
                 guard ends.count == starts.count, axes.count == starts.count, steps.count == starts.count else {
                     throw .malformed("starts, ends, axes and steps differ in length")
                 }
                 var op = Slice(starts: shape.map { _ in 0 }, sizes: shape)
                 for i in starts.indices {
                     let axis = axes[i] < 0 ? axes[i] + shape.count : axes[i]
-                    guard shape.indices.contains(axis), steps[i] != 0 else { throw .malformed("axis \(axes[i]) or step \(steps[i]) is wrong") }
+                    guard shape.indices.contains(axis), steps[i] != 0 else {
+                        throw .malformed("axis \(axes[i]) or step \(steps[i]) is wrong")
+                    }
                     let size = shape[axis], step = steps[i]
                     func clamp(_ value: Int, _ range: ClosedRange<Int>) -> Int {
                         let front = value < 0 ? value.addingReportingOverflow(size).partialValue : value
@@ -149,7 +158,9 @@ public struct SliceGradient: Operator {
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
     public static let specimens = [
-        Specimen(SliceGradient(slice: Slice(starts: [0, 1, 2], sizes: [2, 2, 1]), shape: [2, 3, 4]), on: .f32(2, 2, 1)),
-        Specimen(SliceGradient(slice: Slice(starts: [1, 5], sizes: [1, 3], steps: [1, -2]), shape: [2, 6]), on: .f32(1, 3)),
+        Specimen(
+            SliceGradient(slice: Slice(starts: [0, 1, 2], sizes: [2, 2, 1]), shape: [2, 3, 4]), on: .f32(2, 2, 1)),
+        Specimen(
+            SliceGradient(slice: Slice(starts: [1, 5], sizes: [1, 3], steps: [1, -2]), shape: [2, 6]), on: .f32(1, 3)),
     ]
 }

@@ -31,7 +31,8 @@ extension CBody {
     ) -> CBody {
         if x.allSatisfy({ $0.shape == y.shape || $0.count == 1 }) {
             let arguments = x.enumerated().map { $1.count == 1 && y.count != 1 ? "x\($0)[0]" : "x\($0)[i]" }
-            return CBody("for (size_t i = 0; i < \(y.count); ++i) y0[i] = \(expression(arguments));\n", mathFunctions: math)
+            return CBody(
+                "for (size_t i = 0; i < \(y.count); ++i) y0[i] = \(expression(arguments));\n", mathFunctions: math)
         }
         // Neighbouring dimensions in which every operand moves alike become one loop.
         let (shape, strides) = collapsed(y.shape, x.map { broadcastStrides($0.shape, to: y.shape) })
@@ -62,7 +63,8 @@ extension CBody {
     static func collapsed(_ shape: [Int], _ strides: [[Int]]) -> ([Int], [[Int]]) {
         var newShape: [Int] = [], newStrides = strides.map { _ in [Int]() }
         for d in shape.indices where shape[d] != 1 {
-            let merges = !newShape.isEmpty && strides.indices.allSatisfy { newStrides[$0].last! == strides[$0][d] * shape[d] }
+            let merges =
+                !newShape.isEmpty && strides.indices.allSatisfy { newStrides[$0].last! == strides[$0][d] * shape[d] }
             if merges {
                 newShape[newShape.count - 1] *= shape[d]
                 for k in strides.indices { newStrides[k][newStrides[k].count - 1] = strides[k][d] }

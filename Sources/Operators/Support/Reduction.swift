@@ -61,7 +61,8 @@ extension Reduction {
         let (outer, outerStrides) = CBody.collapsed(kept.map { x[0].shape[$0] }, [kept.map { strides[$0] }])
         let (inner, innerStrides) = CBody.collapsed(axes.map { x[0].shape[$0] }, [axes.map { strides[$0] }])
         func loops(_ letter: String, _ shape: [Int]) -> String {
-            shape.enumerated().map { "for (size_t \(letter)\($0) = 0; \(letter)\($0) < \($1); ++\(letter)\($0))" }.joined(separator: " ")
+            shape.enumerated().map { "for (size_t \(letter)\($0) = 0; \(letter)\($0) < \($1); ++\(letter)\($0))" }
+                .joined(separator: " ")
         }
         func offset(_ letter: String, _ strides: [Int]) -> String {
             strides.isEmpty ? "0" : strides.enumerated().map { "\(letter)\($0) * \($1)" }.joined(separator: " + ")
@@ -87,7 +88,8 @@ extension Reduction {
         guard let axes = try? normalAxes(rank: x[0].rank) else { return nil }
         if Self.onnxName.axesAreOperandSince <= 17 {
             return ONNXForm(
-                Self.onnxName.opType, since: Self.onnxName.axesAreOperandSince, inputs: [.operand(0), .constant(Literal(axes))],
+                Self.onnxName.opType, since: Self.onnxName.axesAreOperandSince,
+                inputs: [.operand(0), .constant(Literal(axes))],
                 attributes: [keeps])
         }
         return ONNXForm(Self.onnxName.opType, since: 13, attributes: [("axes", .ints(axes)), keeps])
@@ -109,7 +111,9 @@ public func readReduction(
     let x = try node.required(0), keeps = try node.int("keepdims", default: 1) != 0
     var axes = try node.ints("axes") ?? []
     if let operand = node.input(1) {
-        guard let literal = g.constant(of: operand) else { throw .unsupported("\(node.opType) with axes that are not constant") }
+        guard let literal = g.constant(of: operand) else {
+            throw .unsupported("\(node.opType) with axes that are not constant")
+        }
         axes = literal.integers.map(Int.init)
     }
     if axes.isEmpty, try node.int("noop_with_empty_axes", default: 0) != 0 { return [x] }

@@ -33,7 +33,8 @@ extension UnaryElementwise {
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let operand = try x.single(for: self)
         guard Self.elements.contains(operand.element) else {
-            throw ShapeError("\(Self.mnemonic) takes \(Self.elements.map(\.rawValue).joined(separator: ", ")), found \(operand)")
+            throw ShapeError(
+                "\(Self.mnemonic) takes \(Self.elements.map(\.rawValue).joined(separator: ", ")), found \(operand)")
         }
         return [operand]
     }
@@ -109,8 +110,11 @@ public struct UnaryGradient: Operator {
         guard let type = Self.functions[function] else { throw ShapeError("unary_gradient of unknown '\(function)'") }
         return [try product(make(type), x, in: &g)]
     }
-    private func make<A: ParametricActivation>(_ type: A.Type) -> any UnaryElementwise { type.init(parameters: attributes) }
-    private func product(_ f: some UnaryElementwise, _ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> Value {
+    private func make<A: ParametricActivation>(_ type: A.Type) -> any UnaryElementwise {
+        type.init(parameters: attributes)
+    }
+    private func product(_ f: some UnaryElementwise, _ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> Value
+    {
         let y = try g.append(f, x[0])
         return try g.append(Multiply(), x[1], f.derivative(x[0], y, in: &g))
     }
@@ -122,8 +126,12 @@ public struct UnaryGradient: Operator {
         functions.keys.sorted().map { name in
             var op = UnaryGradient()
             op.function = name
-            op.attributes = name == "clip" ? [-1, 1] : name == "leaky_relu" ? [0.1] : name == "elu" ? [1] : name == "hard_sigmoid" ? [0.2, 0.5] : []
-            return Specimen(op, on: .f32(2, 3, 4, 5), .f32(2, 3, 4, 5), range: -4...4, kinks: [-3, -2.5, -1, 0, 1, 2.5, 3])
+            op.attributes =
+                name == "clip"
+                ? [-1, 1]
+                : name == "leaky_relu" ? [0.1] : name == "elu" ? [1] : name == "hard_sigmoid" ? [0.2, 0.5] : []
+            return Specimen(
+                op, on: .f32(2, 3, 4, 5), .f32(2, 3, 4, 5), range: -4...4, kinks: [-3, -2.5, -1, 0, 1, 2.5, 3])
         }
     }
 }

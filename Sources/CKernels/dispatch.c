@@ -43,9 +43,10 @@ MARTLET_KERNELS(FORWARD)
 
 static int64_t rounded(int64_t n) { return (n + 15) / 16 * 16; }
 
-/* Floats of a zero-bordered image: `extent` pixels of all channels (dense) or of one vector of them (depthwise). */
+/* Floats of a zero-bordered image, or of a row of zeros where the kernel is depthwise. */
 static int64_t frame_floats(const int64_t *p, int gradient, int depthwise) {
     int64_t H = p[2], W = p[3], height, width;
+    if (depthwise) return rounded(W * p[1]);
     if (gradient) { /* an upper bound of the window of dy that any pixel of x asks for */
         height = (H - 1 + p[11]) / p[7] + ((p[5] - 1) * p[9] + p[7] - 1) / p[7] + 2;
         width = (W - 1 + p[12]) / p[8] + ((p[6] - 1) * p[10] + p[8] - 1) / p[8] + 2;
@@ -53,7 +54,7 @@ static int64_t frame_floats(const int64_t *p, int gradient, int depthwise) {
         height = (p[16] - 1) * p[7] + (p[5] - 1) * p[9] + 1;
         width = (p[17] - 1) * p[8] + (p[6] - 1) * p[10] + 1;
     }
-    return rounded(height * width * (depthwise ? 16 : gradient ? p[4] : p[1]));
+    return rounded(height * width * (gradient ? p[4] : p[1]));
 }
 
 size_t martlet_conv2d_scratch(const int64_t *p, int32_t parts) {

@@ -47,64 +47,89 @@ static void copy_frame(const float *restrict x, int64_t H, int64_t W, int64_t C,
         memcpy(to + (y * f->width + x0) * C, x + ((y + f->top) * W + x0 + f->left) * C, (size_t)((x1 - x0) * C) * sizeof(float));
 }
 
-/* The same for VL channels of it. */
-static void copy_plane(const float *restrict x, int64_t H, int64_t W, int64_t C, int64_t lanes, const Frame *f, float *restrict to) {
-    int64_t y0 = max64(0, -f->top), y1 = min64(f->height, H - f->top);
-    int64_t x0 = max64(0, -f->left), x1 = min64(f->width, W - f->left);
-    for (int64_t y = y0; y < y1; y++) {
-        const float *restrict from = x + ((y + f->top) * W + x0 + f->left) * C;
-        float *restrict row = to + (y * f->width + x0) * VL;
-        if (lanes >= VL)
-            for (int64_t i = x0; i < x1; i++, from += C, row += VL) vstore(row, vload(from));
-        else
-            for (int64_t i = x0; i < x1; i++, from += C, row += VL) vstore(row, vload_n(from, lanes));
-    }
-}
-
 INLINE float *part_scratch(const MartletCall *call, int64_t shared, int64_t each) {
     return (float *)call->scratch + round_up(shared, 16) + call->part * round_up(each, 16);
 }
 
-/* ---- depthwise: VL channels of one image at a time, G = C = O ---- */
+/* ---- depthwise, G = C = O: rows of the image as they lie in memory, all channels of a few pixels at a time ---- */
 
-/* M outputs, S apart in the source: acc[j] = sum over taps of w[t] src[t + j S]. */
-#define DEFINE_DEPTHWISE(M, NAME, S)                                                                                      \
-    INLINE void depthwise_##M##_##NAME(const float *restrict src, int64_t step, const Tap *restrict taps, int64_t count,  \
-                                       const float *restrict w, V first, float *restrict y, int64_t ldy, int64_t lanes) { \
-        V acc[M];                                                                                                         \
-        (void)step;                                                                                                       \
-        UNROLL for (int j = 0; j < M; j++) acc[j] = first;                                                                \
-        for (int64_t t = 0; t < count; t++) {                                                                             \
-            V wt = vload(w + taps[t].b);                                                                                  \
-            const float *restrict s = src + taps[t].a;                                                                    \
-            UNROLL for (int j = 0; j < M; j++) acc[j] += wt * vload(s + j * (S));                                         \
-        }                                                                                                                 \
-        if (lanes >= VL) {                                                                                                \
-            UNROLL for (int j = 0; j < M; j++) vstore(y + j * ldy, acc[j]);                                               \
-        } else {                                                                                                          \
-            UNROLL for (int j = 0; j < M; j++) vstore_n(y + j * ldy, acc[j], lanes);                                      \
-        }                                                                                                                 \
+/* M outputs of one channel vector, `step` floats apart in the source: acc[j] = first + sum over taps of w[t.b] src[t.a + j step]. */
+#define DEFINE_DEPTHWISE(M, NAME, LOAD, STORE)                                                                             \
+    INLINE void depthwise_##M##_##NAME(const float *restrict src, int64_t step, const Tap *restrict taps, int64_t count,   \
+                                       const float *restrict w, V first, float *restrict y, int64_t ldy, int64_t lanes) {  \
+        V acc[M];                                                                                                          \
+        const float *restrict src3 = src + 3 * step, *restrict src6 = src3 + 3 * step;                                     \
+        (void)lanes, (void)src3, (void)src6;                                                                               \
+        UNROLL for (int j = 0; j < M; j++) acc[j] = first;                                                                 \
+        for (int64_t t = 0; t < count; t++) {                                                                              \
+            V wt = vload(w + taps[t].b);                                                                                   \
+            int64_t at = taps[t].a;                                                                                        \
+            UNROLL for (int j = 0; j < M; j++) acc[j] += wt * LOAD((j < 3 ? src : j < 6 ? src3 : src6) + (at + j % 3 * step)); \
+        }                                                                                                                  \
+        UNROLL for (int j = 0; j < M; j++) STORE(y + j * ldy, acc[j]);                                                     \
     }
-#define DEFINE_DEPTHWISE_ROW(NAME, S)                                                                                     \
-    DEFINE_DEPTHWISE(8, NAME, S)                                                                                          \
-    DEFINE_DEPTHWISE(4, NAME, S)                                                                                          \
-    DEFINE_DEPTHWISE(1, NAME, S)                                                                                          \
-    APART void depthwise_row_##NAME(const float *src, int64_t step, const Tap *taps, int64_t count, const float *w, V first, \
-                                    float *y, int64_t ldy, int64_t n, int64_t lanes) {                                    \
-        int64_t x = 0;                                                                                                    \
-        for (; x + 8 <= n; x += 8) depthwise_8_##NAME(src + x * (S), step, taps, count, w, first, y + x * ldy, ldy, lanes); \
-        for (; x + 4 <= n; x += 4) depthwise_4_##NAME(src + x * (S), step, taps, count, w, first, y + x * ldy, ldy, lanes); \
-        for (; x < n; x++) depthwise_1_##NAME(src + x * (S), step, taps, count, w, first, y + x * ldy, ldy, lanes);       \
-    }
-DEFINE_DEPTHWISE_ROW(s1, VL)
-DEFINE_DEPTHWISE_ROW(s2, 2 * VL)
-DEFINE_DEPTHWISE_ROW(any, step)
+#define LOAD_PART(p) vload_n(p, lanes)
+#define STORE_PART(p, v) vstore_n(p, v, lanes)
+DEFINE_DEPTHWISE(8, full, vload, vstore)
+DEFINE_DEPTHWISE(4, full, vload, vstore)
+DEFINE_DEPTHWISE(2, full, vload, vstore)
+DEFINE_DEPTHWISE(1, full, vload, vstore)
+DEFINE_DEPTHWISE(4, part, LOAD_PART, STORE_PART)
+DEFINE_DEPTHWISE(2, part, LOAD_PART, STORE_PART)
+DEFINE_DEPTHWISE(1, part, LOAD_PART, STORE_PART)
 
-static void depthwise_row(const float *src, int64_t stride, const Tap *taps, int64_t count, const float *w, V first, float *y,
-                          int64_t ldy, int64_t n, int64_t lanes) {
-    if (stride == 1) depthwise_row_s1(src, VL, taps, count, w, first, y, ldy, n, lanes);
-    else if (stride == 2) depthwise_row_s2(src, 2 * VL, taps, count, w, first, y, ldy, n, lanes);
-    else depthwise_row_any(src, stride * VL, taps, count, w, first, y, ldy, n, lanes);
+/* M outputs of all C channels. */
+#define DEFINE_DEPTHWISE_PIXELS(M, P)                                                                                     \
+    APART void depthwise_pixels_##M(const float *restrict src, int64_t step, const Tap *restrict taps, int64_t count,     \
+                                    const float *restrict w, const float *restrict bias, float *restrict y, int64_t ldy, int64_t C) { \
+        int64_t c = 0;                                                                                                    \
+        for (; c + VL <= C; c += VL)                                                                                      \
+            depthwise_##M##_full(src + c, step, taps, count, w + c, bias ? vload(bias + c) : (V){0}, y + c, ldy, VL);     \
+        if (c == C) return;                                                                                               \
+        V first = bias ? vload_n(bias + c, C - c) : (V){0};                                                               \
+        for (int64_t j = 0; j < M; j += P)                                                                                \
+            depthwise_##P##_part(src + c + j * step, step, taps, count, w + c, first, y + c + j * ldy, ldy, C - c);       \
+    }
+DEFINE_DEPTHWISE_PIXELS(8, 4)
+DEFINE_DEPTHWISE_PIXELS(4, 4)
+DEFINE_DEPTHWISE_PIXELS(2, 2)
+DEFINE_DEPTHWISE_PIXELS(1, 1)
+
+/* One tap of a row: where it reads for the first output, and its filter row. */
+typedef struct RowTap {
+    int64_t row, column, filter;
+} RowTap;
+
+/* n outputs, ldy floats apart; output j reads column t.column + j stride of row t.row, where that lies inside 0 ..< W. */
+static void depthwise_row(const float *image, int64_t W, int64_t C, const RowTap *row, int64_t count, int64_t stride, const float *w,
+                          int64_t Cp, const float *bias, float *y, int64_t ldy, int64_t n) {
+    Tap taps[MARTLET_MAX_TAPS];
+    int64_t low = 0, high = n;
+    for (int64_t t = 0; t < count; t++) {
+        taps[t] = (Tap){(row[t].row * W + row[t].column) * C, row[t].filter * Cp};
+        low = max64(low, -floor_div(row[t].column, stride));
+        high = min64(high, floor_div(W - 1 - row[t].column, stride) + 1);
+    }
+    high = max64(low, high);
+    for (int64_t j = 0; j < n;) {
+        if (j < low || j >= high) {
+            Tap inside[MARTLET_MAX_TAPS];
+            int64_t found = 0;
+            for (int64_t t = 0; t < count; t++) {
+                int64_t x = row[t].column + j * stride;
+                if (x >= 0 && x < W) inside[found++] = (Tap){taps[t].a + j * stride * C, taps[t].b};
+            }
+            depthwise_pixels_1(image, stride * C, inside, found, w, bias, y + j * ldy, ldy, C);
+            j++;
+            continue;
+        }
+        const float *src = image + j * stride * C;
+        int64_t left = high - j;
+        if (left >= 8) depthwise_pixels_8(src, stride * C, taps, count, w, bias, y + j * ldy, ldy, C), j += 8;
+        else if (left >= 4) depthwise_pixels_4(src, stride * C, taps, count, w, bias, y + j * ldy, ldy, C), j += 4;
+        else if (left >= 2) depthwise_pixels_2(src, stride * C, taps, count, w, bias, y + j * ldy, ldy, C), j += 2;
+        else depthwise_pixels_1(src, stride * C, taps, count, w, bias, y + j * ldy, ldy, C), j += 1;
+    }
 }
 
 /* Filters [C, taps] to [taps, C rounded up], zero beyond C. */
@@ -118,21 +143,17 @@ static void depthwise_pack(const MartletCall *call, const Conv *v, const float *
 static void depthwise_forward(const MartletCall *call, const Conv *v, const float *bias) {
     const float *x = call->in[0], *w = call->scratch;
     float *y = call->out[0];
-    int64_t Cp = round_up(v->C, 16), vectors = (v->C + VL - 1) / VL;
-    Frame f = input_frame(v);
-    float *plane = part_scratch(call, v->taps * Cp, f.height * f.width * 16);
-    memset(plane, 0, (size_t)(f.height * f.width * VL) * sizeof(float));
-    Tap taps[MARTLET_MAX_TAPS];
-    for (int64_t t = 0; t < v->taps; t++)
-        taps[t] = (Tap){(t / v->KW * v->DH * f.width + t % v->KW * v->DW) * VL, t * Cp};
-    Span s = span_of(call, v->N * vectors, 1);
+    int64_t Cp = round_up(v->C, 16);
+    Span s = span_of(call, v->N * v->OH, 1);
     for (int64_t i = s.from; i < s.to; i++) {
-        int64_t n = i / vectors, c = i % vectors * VL, lanes = min64(VL, v->C - c);
-        copy_plane(x + n * v->H * v->W * v->C + c, v->H, v->W, v->C, lanes, &f, plane);
-        V first = bias ? vload_part(bias + c, lanes) : (V){0};
-        for (int64_t oy = 0; oy < v->OH; oy++)
-            depthwise_row(plane + oy * v->SH * f.width * VL, v->SW, taps, v->taps, w + c, first,
-                          y + (n * v->OH + oy) * v->OW * v->C + c, v->C, v->OW, lanes);
+        RowTap taps[MARTLET_MAX_TAPS];
+        int64_t count = 0, top = i % v->OH * v->SH - v->PT;
+        for (int64_t ky = 0; ky < v->KH; ky++) {
+            int64_t row = top + ky * v->DH;
+            if (row < 0 || row >= v->H) continue;
+            for (int64_t kx = 0; kx < v->KW; kx++) taps[count++] = (RowTap){row, kx * v->DW - v->PL, ky * v->KW + kx};
+        }
+        depthwise_row(x + i / v->OH * v->H * v->W * v->C, v->W, v->C, taps, count, v->SW, w, Cp, bias, y + i * v->OW * v->C, v->C, v->OW);
     }
 }
 
@@ -155,103 +176,106 @@ static int64_t gradient_taps(const Conv *v, const Frame *f, int64_t y, int64_t x
 static void depthwise_input_gradient(const MartletCall *call, const Conv *v) {
     const float *dy = call->in[0], *w = call->scratch;
     float *dx = call->out[0];
-    int64_t Cp = round_up(v->C, 16), vectors = (v->C + VL - 1) / VL;
-    Frame f = gradient_frame(v);
-    float *plane = part_scratch(call, v->taps * Cp, f.height * f.width * 16);
-    memset(plane, 0, (size_t)(f.height * f.width * VL) * sizeof(float));
-    Span s = span_of(call, v->N * vectors, 1);
+    int64_t Cp = round_up(v->C, 16);
+    Span s = span_of(call, v->N * v->H, 1);
     for (int64_t i = s.from; i < s.to; i++) {
-        int64_t n = i / vectors, c = i % vectors * VL, lanes = min64(VL, v->C - c);
-        copy_plane(dy + n * v->OH * v->OW * v->C + c, v->OH, v->OW, v->C, lanes, &f, plane);
-        for (int64_t y = 0; y < v->H; y++)
-            for (int64_t x = 0; x < min64(v->SW, v->W); x++) {
-                Tap taps[MARTLET_MAX_TAPS];
-                int64_t count = gradient_taps(v, &f, y, x, VL, Cp, taps);
-                depthwise_row(plane, 1, taps, count, w + c, (V){0}, dx + ((n * v->H + y) * v->W + x) * v->C + c,
-                              v->SW * v->C, (v->W - x + v->SW - 1) / v->SW, lanes);
+        int64_t y = i % v->H;
+        for (int64_t x = 0; x < min64(v->SW, v->W); x++) {
+            RowTap taps[MARTLET_MAX_TAPS];
+            int64_t count = 0;
+            for (int64_t ky = 0; ky < v->KH; ky++) {
+                int64_t oy = floor_div(y + v->PT - ky * v->DH, v->SH);
+                if (oy < 0 || oy >= v->OH || oy * v->SH != y + v->PT - ky * v->DH) continue;
+                for (int64_t kx = 0; kx < v->KW; kx++) {
+                    int64_t ox = floor_div(x + v->PL - kx * v->DW, v->SW);
+                    if (ox * v->SW == x + v->PL - kx * v->DW) taps[count++] = (RowTap){oy, ox, ky * v->KW + kx};
+                }
             }
+            depthwise_row(dy + i / v->H * v->OH * v->OW * v->C, v->OW, v->C, taps, count, 1, w, Cp, 0, dx + (i * v->W + x) * v->C,
+                          v->SW * v->C, (v->W - x + v->SW - 1) / v->SW);
+        }
     }
 }
 
-/* KH x KW taps of one filter gradient, a whole image in registers. */
-#define DEFINE_DEPTHWISE_FILTER(KH_, KW_, NAME, DX)                                                                      \
-    APART void depthwise_filter_##KH_##x##KW_##_##NAME(const Conv *v, const Frame *f, const float *restrict plane,        \
-                                                       const float *restrict dy, int64_t lanes, float *restrict dw,       \
-                                                       int64_t Cp) {                                                      \
-        V acc[KH_][KW_];                                                                                                  \
-        int64_t down = v->DH * f->width * VL, dx = v->DW * VL, step = v->SW * VL;                                         \
-        (void)dx;                                                                                                         \
-        (void)down;                                                                                                       \
-        UNROLL for (int a = 0; a < KH_; a++) UNROLL for (int b = 0; b < KW_; b++) acc[a][b] = (V){0};                     \
-        for (int64_t oy = 0; oy < v->OH; oy++) {                                                                          \
-            const float *restrict src = plane + oy * v->SH * f->width * VL;                                               \
-            const float *restrict d = dy + oy * v->OW * v->C;                                                             \
-            for (int64_t ox = 0; ox < v->OW; ox++, src += step, d += v->C) {                                              \
-                V g = vload_part(d, lanes);                                                                               \
-                UNROLL for (int a = 0; a < KH_; a++) UNROLL for (int b = 0; b < KW_; b++)                                 \
-                    acc[a][b] += g * vload(src + a * down + b * (DX));                                                    \
-            }                                                                                                             \
-        }                                                                                                                 \
-        UNROLL for (int a = 0; a < KH_; a++) UNROLL for (int b = 0; b < KW_; b++) {                                       \
-            float *at = dw + (a * KW_ + b) * Cp;                                                                          \
-            vstore(at, vload(at) + acc[a][b]);                                                                            \
-        }                                                                                                                 \
-    }
-#define DEFINE_DEPTHWISE_FILTERS(KH_, KW_)        \
-    DEFINE_DEPTHWISE_FILTER(KH_, KW_, d1, VL)     \
-    DEFINE_DEPTHWISE_FILTER(KH_, KW_, d2, 2 * VL) \
-    DEFINE_DEPTHWISE_FILTER(KH_, KW_, any, dx)
-DEFINE_DEPTHWISE_FILTER(1, 1, any, dx)
-#if REGISTERS == 32
-DEFINE_DEPTHWISE_FILTERS(3, 3)
-DEFINE_DEPTHWISE_FILTERS(5, 5)
-#else
-DEFINE_DEPTHWISE_FILTERS(3, 3)
-DEFINE_DEPTHWISE_FILTERS(1, 5)
-#endif
-DEFINE_DEPTHWISE_FILTERS(1, 7)
+/* Rows of x that one filter gradient reads, `zeros` standing for a row outside the image. */
+typedef struct FilterRows {
+    const float *x, *zeros, *dy;
+    int64_t first, rows, low, high, Cp, lanes;
+} FilterRows;
 
-#define DEPTHWISE_FILTER(KH_, KW_)                                                              \
-    (v->DW == 1   ? depthwise_filter_##KH_##x##KW_##_d1                                         \
-     : v->DW == 2 ? depthwise_filter_##KH_##x##KW_##_d2                                         \
-                  : depthwise_filter_##KH_##x##KW_##_any)(v, &f, src, d, lanes, acc, Cp)
+/* KH x KW taps (from filter row `ky`, column `kx`) of one channel vector over some rows of dy, in registers. */
+#define DEPTHWISE_FILTER_PIXEL(KH_, KW_, LOAD, DX, CHECK)                                                                \
+    {                                                                                                                    \
+        V g = LOAD(d + ox * C);                                                                                          \
+        int64_t xx = ox * v->SW + kx * v->DW - v->PL;                                                                    \
+        UNROLL for (int a = 0; a < KH_; a++) UNROLL for (int b = 0; b < KW_; b++)                                        \
+            if (!(CHECK) || (xx + b * v->DW >= 0 && xx + b * v->DW < v->W)) acc[a][b] += g * LOAD(src[a] + xx * C + b * (DX)); \
+    }
+#define DEFINE_DEPTHWISE_FILTER(KH_, KW_, NAME, LOAD)                                                                    \
+    APART void depthwise_filter_##KH_##x##KW_##_##NAME(const Conv *v, const FilterRows *f, int64_t ky, int64_t kx,       \
+                                                       float *restrict dw) {                                             \
+        V acc[KH_][KW_];                                                                                                 \
+        int64_t C = v->C, dx = v->DW * C, lanes = f->lanes;                                                              \
+        (void)lanes;                                                                                                     \
+        UNROLL for (int a = 0; a < KH_; a++) UNROLL for (int b = 0; b < KW_; b++)                                        \
+            acc[a][b] = vload(dw + ((ky + a) * v->KW + kx + b) * f->Cp);                                                 \
+        for (int64_t oy = f->first; oy < f->first + f->rows; oy++) {                                                     \
+            const float *src[KH_], *restrict d = f->dy + oy * v->OW * C;                                                 \
+            UNROLL for (int a = 0; a < KH_; a++) {                                                                       \
+                int64_t row = oy * v->SH - v->PT + (ky + a) * v->DH;                                                     \
+                src[a] = row < 0 || row >= v->H ? f->zeros : f->x + row * v->W * C;                                      \
+            }                                                                                                            \
+            int64_t ox = 0;                                                                                              \
+            for (; ox < f->low; ox++) DEPTHWISE_FILTER_PIXEL(KH_, KW_, LOAD, dx, 1)                                      \
+            for (; ox < f->high; ox++) DEPTHWISE_FILTER_PIXEL(KH_, KW_, LOAD, dx, 0)                                     \
+            for (; ox < v->OW; ox++) DEPTHWISE_FILTER_PIXEL(KH_, KW_, LOAD, dx, 1)                                       \
+        }                                                                                                                \
+        UNROLL for (int a = 0; a < KH_; a++) UNROLL for (int b = 0; b < KW_; b++)                                        \
+            vstore(dw + ((ky + a) * v->KW + kx + b) * f->Cp, acc[a][b]);                                                 \
+    }
+#define DEFINE_DEPTHWISE_FILTERS(KH_, KW_)           \
+    DEFINE_DEPTHWISE_FILTER(KH_, KW_, full, vload)   \
+    DEFINE_DEPTHWISE_FILTER(KH_, KW_, part, LOAD_PART)
+DEFINE_DEPTHWISE_FILTERS(1, 1)
+DEFINE_DEPTHWISE_FILTERS(3, 3)
+#if REGISTERS == 32
+DEFINE_DEPTHWISE_FILTERS(5, 5)
+#endif
+DEFINE_DEPTHWISE_FILTERS(1, 5)
+DEFINE_DEPTHWISE_FILTERS(1, 7)
+#define DEPTHWISE_FILTER(KH_, KW_, KY, KX)                                                               \
+    (f.lanes >= VL ? depthwise_filter_##KH_##x##KW_##_full : depthwise_filter_##KH_##x##KW_##_part)(v, &f, KY, KX, partial + c)
 
 static void depthwise_filter_gradient(const MartletCall *call, const Conv *v) {
     const float *dy = call->in[0], *x = call->in[1];
-    int64_t Cp = round_up(v->C, 16), vectors = (v->C + VL - 1) / VL, each = round_up(v->taps * Cp, 16);
-    Frame f = input_frame(v);
-    float *partial = part_scratch(call, 0, each);
-    float *plane = part_scratch(call, each * call->parts, f.height * f.width * 16);
-    memset(plane, 0, (size_t)(f.height * f.width * VL) * sizeof(float));
+    int64_t C = v->C, Cp = round_up(C, 16), each = round_up(v->taps * Cp, 16);
+    float *partial = part_scratch(call, 0, each), *zeros = part_scratch(call, each * call->parts, v->W * C);
+    memset(zeros, 0, (size_t)(v->W * C) * sizeof(float));
     memset(partial, 0, (size_t)each * sizeof(float));
-    Span s = span_of(call, v->N * vectors, 1);
-    for (int64_t i = s.from; i < s.to; i++) {
-        int64_t n = i / vectors, c = i % vectors * VL, lanes = min64(VL, v->C - c);
-        copy_plane(x + n * v->H * v->W * v->C + c, v->H, v->W, v->C, lanes, &f, plane);
-        const float *d = dy + n * v->OH * v->OW * v->C + c;
-        if (v->KH == 3 && v->KW == 3) {
-            const float *src = plane;
-            float *acc = partial + c;
-            DEPTHWISE_FILTER(3, 3);
+    FilterRows f = {.zeros = zeros, .Cp = Cp};
+    f.low = min64(v->OW, max64(0, -floor_div(-v->PL, v->SW)));
+    f.high = max64(f.low, min64(v->OW, floor_div(v->W - 1 + v->PL - (v->KW - 1) * v->DW, v->SW) + 1));
+    int64_t block = max64(1, 8 * 1024 / (v->OW * C));
+    Span s = span_of(call, v->N * v->OH, 1);
+    for (int64_t i = s.from; i < s.to;) {
+        f.first = i % v->OH;
+        f.rows = min64(min64(block, s.to - i), v->OH - f.first);
+        for (int64_t c = 0; c < C; c += VL) {
+            f.lanes = min64(VL, C - c);
+            f.x = x + i / v->OH * v->H * v->W * C + c;
+            f.dy = dy + i / v->OH * v->OH * v->OW * C + c;
+            if (v->KH == 3 && v->KW == 3) DEPTHWISE_FILTER(3, 3, 0, 0);
 #if REGISTERS == 32
-        } else if (v->KH == 5 && v->KW == 5) {
-            const float *src = plane;
-            float *acc = partial + c;
-            DEPTHWISE_FILTER(5, 5);
+            else if (v->KH == 5 && v->KW == 5) DEPTHWISE_FILTER(5, 5, 0, 0);
 #endif
-        } else {
-            for (int64_t ky = 0; ky < v->KH; ky++) {
-                const float *src = plane + ky * v->DH * f.width * VL;
-                float *acc = partial + ky * v->KW * Cp + c;
-                if (v->KW == 7) DEPTHWISE_FILTER(1, 7);
-#if REGISTERS < 32
-                else if (v->KW == 5) DEPTHWISE_FILTER(1, 5);
-#endif
-                else
-                    for (int64_t kx = 0; kx < v->KW; kx++)
-                        depthwise_filter_1x1_any(v, &f, src + kx * v->DW * VL, d, lanes, acc + kx * Cp, Cp);
-            }
+            else
+                for (int64_t ky = 0; ky < v->KH; ky++) {
+                    if (v->KW == 7) DEPTHWISE_FILTER(1, 7, ky, 0);
+                    else if (v->KW == 5) DEPTHWISE_FILTER(1, 5, ky, 0);
+                    else for (int64_t kx = 0; kx < v->KW; kx++) DEPTHWISE_FILTER(1, 1, ky, kx);
+                }
         }
+        i += f.rows;
     }
 }
 

@@ -70,6 +70,8 @@ private struct Parser {
     }
 
     private mutating func node() throws(ParseError) {
+        skipSpace()
+        let place = position
         var names = [try valueName()]
         while accept(",") { names.append(try valueName()) }
         try expect("=")
@@ -77,7 +79,7 @@ private struct Parser {
         let start = position
         let mnemonic = try identifier("an operator")
         let name = peek() == "\"" ? try string() : nil
-        if mnemonic == Constant.mnemonic { return try constant(names, name) }
+        if mnemonic == Constant.mnemonic { return try constant(names, name, at: place) }
         var operands: [Value] = []
         if peek() == "%" { repeat { operands.append(try operand()) } while accept(",") }
         let attributes = peek() == "{" ? try record() : []
@@ -104,10 +106,12 @@ private struct Parser {
             }
         }
         let node = Node(op, operands, [], name: name, schedule: schedule)
-        for (name, value) in zip(names, g.copy(node, operands: operands, types: types)) { try define(name, value) }
+        for (name, value) in zip(names, g.copy(node, operands: operands, types: types)) {
+            try define(name, value, at: place)
+        }
     }
 
-    private mutating func constant(_ names: [String], _ name: String?) throws(ParseError) {
+    private mutating func constant(_ names: [String], _ name: String?, at place: Int) throws(ParseError) {
         skipSpace()
         let start = position
         var raw: [UInt8]?
@@ -138,7 +142,7 @@ private struct Parser {
                 })
         }
         let node = Node(Constant(literal), [], [], name: name)
-        try define(names[0], g.copy(node, operands: [], types: [type])[0])
+        try define(names[0], g.copy(node, operands: [], types: [type])[0], at: place)
     }
 
     private mutating func type() throws(ParseError) -> TensorType {
@@ -210,8 +214,10 @@ private struct Parser {
         return value
     }
 
-    private mutating func define(_ name: String, _ value: Value) throws(ParseError) {
-        guard values.updateValue(value, forKey: name) == nil else { throw error("%\(name) is defined a second time") }
+    private mutating func define(_ name: String, _ value: Value, at place: Int? = nil) throws(ParseError) {
+        guard values.updateValue(value, forKey: name) == nil else {
+            throw error("%\(name) is defined a second time", at: place)
+        }
     }
 
     private mutating func valueName() throws(ParseError) -> String {

@@ -1,7 +1,12 @@
+import IR
+
 /// A kind of block a space can be made of: its keyword, the settings it takes and how it is built.
 ///
 /// Each kind is a constant in a file of its own; ``all`` lists them.
 public struct BlockKind: Sendable {
+    typealias Build =
+        @Sendable (Feature, BlockSettings, inout NetworkBuilder) throws(ShapeError) -> Feature?
+
     /// The name in YAML.
     public let keyword: String
     /// The settings it takes; one without a default must be given with the block, by its stage or by the space.
@@ -10,18 +15,25 @@ public struct BlockKind: Sendable {
     let preservesShape: Bool
     /// Whether the block may be an edge of a cell.
     let isCellOperator: Bool
+    /// Appends the block to a network; `nil` stands for zeros of the input's shape.
+    let build: Build
 
     init(
         _ keyword: String, settings: [(key: String, standard: SettingValue?)] = [], preservesShape: Bool = false,
-        isCellOperator: Bool = false
+        isCellOperator: Bool = false, build: @escaping Build
     ) {
         self.keyword = keyword
         self.settings = settings
         self.preservesShape = preservesShape
         self.isCellOperator = isCellOperator
+        self.build = build
     }
 
-    static func named(_ keyword: String) -> BlockKind? { all.first { $0.keyword == keyword } }
+    /// Every kind of block, in the order in which errors list them.
+    static let all: [BlockKind] = [
+        .convolution, .mbconv, .skip, .residual, .shuffle, .xception, .batchNorm, .globalAveragePool, .dropout, .linear,
+        .cellNone, .cellSkip, .cellConvolution1x1, .cellConvolution3x3, .cellAveragePool3x3,
+    ]
 }
 
 extension BlockKind: Hashable {

@@ -33,6 +33,10 @@ public struct NetworkParameter: Hashable, Sendable {
     public var role: Role
     public var initialization: Initialization
 
+    public init(name: String, shape: [Int], role: Role, initialization: Initialization) {
+        (self.name, self.shape, self.role, self.initialization) = (name, shape, role, initialization)
+    }
+
     /// Initial values; they depend on the seed and the parameter's name alone, not on the order of creation.
     public func initialValues(seed: RandomSource) -> [Float] {
         var random = seed.fork(name)

@@ -192,9 +192,13 @@ struct NetworkBuilder {
         return Feature(value: try append(Dropout(rate: rate, site: dropouts), [x.value, key], "dropout"), width: x.width)
     }
 
+    /// The sum of features of one width; what follows is made for the widest that any of them can be.
     mutating func sum(_ features: [Feature]) throws(ShapeError) -> Feature {
         var sum = features[0]
-        for feature in features.dropFirst() { sum.value = try append(Add(), [sum.value, feature.value], "sum") }
+        for feature in features.dropFirst() {
+            sum.value = try append(Add(), [sum.value, feature.value], "sum")
+            sum.width.full = max(sum.width.full, feature.width.full)
+        }
         return sum
     }
 

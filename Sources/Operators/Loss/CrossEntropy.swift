@@ -127,6 +127,20 @@ public struct OneHot: Operator {
     }
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? { [nil] }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
+        let math = CMath(element)
+        return CBody(
+            """
+            for (size_t i = 0; i < \(x[0].count); ++i) {
+                const int64_t label = (int64_t)x0[i];
+                for (int64_t k = 0; k < \(classes); ++k) {
+                    y0[i * \(classes) + (size_t)k] = \(math.literal(smoothing / Double(classes)));
+                    if (k == label) y0[i * \(classes) + (size_t)k] += \(math.literal(1 - smoothing));
+                }
+            }
+
+            """)
+    }
 
     public static let specimens = [
         Specimen(OneHot(classes: 5, smoothing: 0.1), on: .i64(4)), Specimen(OneHot(classes: 3), on: .i32(2)),

@@ -1,0 +1,63 @@
+import IR
+import Passes
+
+/// Where each value of a program lies, from the memory plan.
+struct CStorage {
+    enum Place: Hashable {
+        /// In the memory of the input, the output or the constant; the number behind is an offset in bytes.
+        case input(Int, Int)
+        case output(Int, Int)
+        case constant(Value, Int)
+        case arena(Int)
+        /// Nowhere: a value without elements.
+        case none
+    }
+
+    static let alignment = 64
+
+    private let places: [Place]
+    /// Offsets in the arena of each node's scratch memory, 0 where there is none.
+    let scratch: [Int]
+    let arenaBytes: Int
+    let copiedOutputs: [Int]
+
+    init(_ graph: Graph, _ codes: [NodeCode?]) {
+        let plan = MemoryPlan(graph) { index, _ in codes[index]?.body.scratchBytes ?? 0 }
+        var inputs: [Value: Int] = [:]
+        for (index, input) in graph.inputs.enumerated() { inputs[input] = index }
+        places = plan.places.enumerated().map { id, place in
+            if graph.type(of: Value(id: id)).byteCount == 0 { return .none }
+            return switch place.base {
+            case .arena: .arena(place.offset)
+            case .output(let index): .output(index, place.offset)
+            case .external(let value):
+                if let index = inputs[value] { .input(index, place.offset) } else { .constant(value, place.offset) }
+            }
+        }
+        scratch = plan.scratch.map { $0 ?? 0 }
+        arenaBytes = plan.arenaBytes
+        copiedOutputs = plan.copiedOutputs
+    }
+
+    subscript(value: Value) -> Place { places[value.id] }
+
+    /// Whether the plan makes the node a view, so that nothing is to be computed.
+    static func isView(_ node: Node, _ graph: Graph) -> Bool {
+        guard node.results.count == 1, !node.operands.isEmpty,
+            let offset = node.op.viewOffset(graph.types(of: node.operands), graph.types(of: node.results))
+        else { return false }
+        return offset % alignment == 0
+    }
+
+    /// The byte of the result's memory at which an operand that was placed there starts; `nil` where they are apart.
+    func offset(of operand: Value, inside result: Value, _ graph: Graph) -> Int? {
+        let distance: Int
+        switch (places[operand.id], places[result.id]) {
+        case (.arena(let start), .arena(let base)): distance = start - base
+        case (.output(let m, let start), .output(let n, let base)) where m == n: distance = start - base
+        default: return nil
+        }
+        let room = graph.type(of: result).byteCount - graph.type(of: operand).byteCount
+        return distance >= 0 && distance <= room ? distance : nil
+    }
+}

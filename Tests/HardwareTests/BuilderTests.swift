@@ -40,6 +40,38 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: first.path))
     }
 
+    @Test func severalAtOnce() throws {
+        let builder = try Builder(for: host, in: folder.path, flags: ["-O0", "-std=gnu99"])
+        let programs = (1...5).map { sampleProgram(scale: Float($0)) }
+        let built = try builder.build(programs, as: .run, jobs: 3)
+        #expect(built.map(\.program) == programs.map(\.fingerprint))
+        #expect(Set(built.map(\.path)).count == 5)
+        builder.discard(built[4])
+        #expect(built.map { FileManager.default.fileExists(atPath: $0.path) } == [true, true, true, true, false])
+        let mixed = [sampleProgram(), sampleProgram(body: "first_fault;"), sampleProgram(body: "second_fault;")]
+        let error = fault { _ = try builder.build(mixed, as: .run, jobs: 2) }
+        #expect(error?.message.contains("first_fault") == true)
+        #expect(try builder.build([], as: .run, jobs: 2).isEmpty)
+    }
+
+    @Test func sizesAreThoseOfTheProgramAlone() throws {
+        let builder = try Builder(for: host, in: folder.path)
+        let plain = try builder.size(of: sampleProgram())
+        #expect(plain.code > 20)
+        #expect(plain.zeroed == 0)
+        var program = sampleProgram(
+            body: "extern const float w[]; extern float v[], z[]; *out->y += w[5] + v[1] + z[1];")
+        program.files.append(
+            SourceProgram.File(
+                name: "weights.c", text: "const float w[1000] = {1}; float v[100] = {1}; float z[50];"))
+        let larger = try builder.size(of: program)
+        #expect((4000..<4400).contains(larger.constants - plain.constants))
+        #expect(larger.data == 400)
+        #expect(larger.zeroed == 200)
+        #expect(larger.flash == larger.code + larger.constants + 400)
+        #expect(larger.ram == 600)
+    }
+
     @Test func aRejectedProgramShowsItsFirstError() throws {
         let builder = try Builder(for: host, in: folder.path)
         let error = fault { _ = try builder.build(sampleProgram(body: "undeclared++;"), as: .run) }

@@ -73,7 +73,7 @@ public struct Builder: Sendable {
             linkerFlags += ["-T", "martlet.ld"]
             definitions = ["-DMARTLET_BARE_METAL", "-DMARTLET_CLOCK_HZ=\(target.hertz ?? 1_000_000_000)"]
         }
-        let sources = files.map(\.name).filter { $0.hasSuffix(".c") || $0.hasSuffix(".S") }
+        let sources = files.filter(\.isCompiled).map(\.name)
         let allFlags = flags + program.flags + compiler.flags
         let command =
             [compiler.command] + allFlags + definitions + ["-I.", "-o", "program"] + sources + linkerFlags + ["-lm"]
@@ -86,14 +86,72 @@ public struct Builder: Sendable {
 
         let scratch = try ScratchFolder(in: folder)
         for file in files { try scratch.write(file.contents, to: file.name) }
+        try compile(command, of: program, in: scratch)
+        built.path = try scratch.keep(as: place) + "/program"
+        return built
+    }
+
+    /// Compiles several programs at once, for machines with several cores.
+    ///
+    /// - Throws: ``HardwareError`` of the first program, in order, that does not compile.
+    public func build(
+        _ programs: [SourceProgram], as harness: Harness, jobs: Int
+    ) throws(HardwareError) -> [BuiltProgram] {
+        var results = [Result<BuiltProgram, HardwareError>?](repeating: nil, count: programs.count)
+        let lanes = max(1, min(jobs, programs.count))
+        results.withUnsafeMutableBufferPointer { buffer in
+            let slots = Slots(buffer: buffer)
+            DispatchQueue.concurrentPerform(iterations: lanes) { lane in
+                for index in stride(from: lane, to: programs.count, by: lanes) {
+                    slots.buffer[index] = Result { () throws(HardwareError) in
+                        try build(programs[index], as: harness)
+                    }
+                }
+            }
+        }
+        var built: [BuiltProgram] = []
+        for case let result? in results { built.append(try result.get()) }
+        return built
+    }
+
+    /// A buffer that several threads fill.
+    private struct Slots: @unchecked Sendable {  // each slot is written by one lane and read after all have ended
+        let buffer: UnsafeMutableBufferPointer<Result<BuiltProgram, HardwareError>?>
+    }
+
+    /// How large the program's own files become, without any harness or library.
+    ///
+    /// - Throws: ``HardwareError`` when they do not compile.
+    public func size(of program: SourceProgram) throws(HardwareError) -> CodeSize {
+        let scratch = try ScratchFolder()
+        for file in program.files { try scratch.write(file.contents, to: file.name) }
+        var size = CodeSize()
+        for file in program.files where file.isCompiled {
+            let command = [compiler.command] + flags + program.flags + compiler.flags + ["-I.", "-c", file.name]
+            try compile(command + ["-o", "object"], of: program, in: scratch)
+            guard let object = CodeSize(elf: try scratch.read("object")) else {
+                throw HardwareError(.compilerFailed, "\(file.name): \(compiler.command) made no ELF object of it")
+            }
+            size = size + object
+        }
+        return size
+    }
+
+    private func compile(
+        _ command: [String], of program: SourceProgram, in scratch: ScratchFolder
+    ) throws(HardwareError) {
         let result = try Builder.run(command, as: "compiler", of: target, folder: scratch.path)
         guard result.succeeded else {
             throw HardwareError(
                 .compilerFailed,
                 "\(program.name): \(compiler.command) failed for target \(target.name): \(result.firstErrorLine)")
         }
-        built.path = try scratch.keep(as: place) + "/program"
-        return built
+    }
+
+    /// Deletes one build.
+    public func discard(_ program: BuiltProgram) {
+        let place = URL(fileURLWithPath: program.path).deletingLastPathComponent().path
+        try? FileManager.default.removeItem(atPath: place)
     }
 
     /// Deletes all builds.

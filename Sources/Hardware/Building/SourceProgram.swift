@@ -16,6 +16,8 @@ public struct SourceProgram: Hashable, Sendable {
         public init(name: String, text: String) {
             self.init(name: name, contents: Array(text.utf8))
         }
+
+        var isCompiled: Bool { name.hasSuffix(".c") || name.hasSuffix(".S") }
     }
 
     /// An input or output: a field of its structure, pointing at `count` values of a C type.

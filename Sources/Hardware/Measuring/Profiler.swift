@@ -6,6 +6,10 @@ public struct Profiler: Sendable {
     public var database: MeasurementDatabase?
     /// What one run of a program may take.
     public var timeLimit: Duration = .seconds(300)
+    /// How many programs compile at once.
+    public var compileJobs = 2
+    /// Whether the builds stay in the builder's folder; a search's hundreds of candidates need not.
+    public var keepsBuilds = true
     /// Told when the database fails: figures are then still measured, only not kept.
     public var warn: @Sendable (String) -> Void
 
@@ -44,11 +48,14 @@ public struct Profiler: Sendable {
         var results: [MeasurementKey: LatencyMeasurement] = [:]
         if !anew { for key in keys { results[key] = known(key) } }
 
-        var built: [(key: MeasurementKey, program: BuiltProgram)] = []
+        var missing: [(key: MeasurementKey, program: SourceProgram)] = []
         for (key, program) in zip(keys, programs)
-        where results[key] == nil && !built.contains(where: { $0.key == key }) {
-            built.append((key, try builder.build(program, as: .bench)))
+        where results[key] == nil && !missing.contains(where: { $0.key == key }) {
+            missing.append((key, program))
         }
+        let programs = try builder.build(missing.map(\.program), as: .bench, jobs: compileJobs)
+        defer { if !keepsBuilds { for program in programs { builder.discard(program) } } }
+        var built = zip(missing, programs).map { (key: $0.key, program: $1) }
         if !built.isEmpty {
             let lock = try TimerLock(named: machine, patience: plan.patience)
             defer { withExtendedLifetime(lock) {} }

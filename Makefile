@@ -1,6 +1,7 @@
 # make demo    set up, then search, train and export a network for this machine (Fashion-MNIST)
 # make test    set up, then run every test
 # make check   the tests and the format of the sources
+# make test-targets   the tests on every emulated target and over ssh; installs their compilers and simulators
 #
 # Needs Debian 12 with git, make and a Swift toolchain of 6.1 or later; root or sudo where packages are missing.
 
@@ -8,18 +9,24 @@
 PACKAGES = gcc g++ pkg-config libopenblas-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libprotobuf-dev \
            libsqlite3-dev zlib1g-dev dataset-fashion-mnist
 TEST_PACKAGES = gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+TARGET_PACKAGES = gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm gcc-arm-linux-gnueabihf libc6-dev-armhf-cross \
+                  gcc-riscv64-linux-gnu libc6-dev-riscv64-cross openssh-server
 SCHEMA = /usr/include/onnx/onnx.proto
 SCHEMA_CODE = Sources/CONNX/onnx.pb-c.c
 MARTLET = .build/release/martlet
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test check format setup setup-test build
+.PHONY: demo test test-targets check format setup setup-test build
 
 demo: build
 	$(MARTLET) search --space mbconv-28 --data fashion-mnist --latency 0.4ms --preset demo -o runs/demo --force
 
 test: setup setup-test
 	swift test
+
+test-targets: setup setup-test
+	$(call install,$(TARGET_PACKAGES))
+	swift test --filter 'HardwareTests.(EmulatedTarget|SSH)'
 
 check: test
 	swift format lint --strict --recursive Package.swift Sources Tests

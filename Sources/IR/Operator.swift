@@ -93,6 +93,8 @@ public enum LayoutRule: Hashable, Sendable {
     case elementwise
     /// Image operands and results (rank 4) channels-last; other operands plain.
     case image
+    /// The operands and results with these indices channels-last, everything else (filters) plain.
+    case images(operands: [Int], results: [Int])
 }
 
 extension Operator {

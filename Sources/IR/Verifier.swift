@@ -68,6 +68,13 @@ extension Graph {
                 throw VerificationError("\(place) mixes layouts: \(odd) and \(result)")
             }
         case .image: return
+        case .images(let imageOperands, let imageResults):
+            let others =
+                node.operands.indices.filter { !imageOperands.contains($0) }.map { operands[$0] }
+                + node.results.indices.filter { !imageResults.contains($0) }.map { results[$0] }
+            if let odd = others.first(where: { $0.layout != .plain }) {
+                throw VerificationError("\(place) takes plain tensors but for its images, found \(odd)")
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ public struct Conv2D: Operator {
     public func window(_ filter: TensorType) -> Window {
         Window(kernel: Array(filter.shape.suffix(2)), stride: stride, dilation: dilation, padding: padding)
     }
-    public var layoutRule: LayoutRule { .image }
+    public var layoutRule: LayoutRule { .images(operands: [0], results: [0]) }
 
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         guard x.count == 2 || x.count == 3 else { throw ShapeError("conv2d expects 2 or 3 operands, found \(x.count)") }

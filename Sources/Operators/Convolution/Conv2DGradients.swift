@@ -16,7 +16,7 @@ public struct Conv2DInputGradient: Operator {
         self.image = image
     }
 
-    public var layoutRule: LayoutRule { .image }
+    public var layoutRule: LayoutRule { .images(operands: [0], results: [0]) }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let x = try x.expect(2, for: self), dx = x[0].with(shape: image)
         guard try convolution.infer([dx, x[1]])[0] == x[0] else {
@@ -97,7 +97,7 @@ public struct Conv2DFilterGradient: Operator {
         self.filter = filter
     }
 
-    public var layoutRule: LayoutRule { .image }
+    public var layoutRule: LayoutRule { .images(operands: [0, 1], results: []) }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let x = try x.expect(2, for: self), dw = x[0].with(shape: filter)
         guard try convolution.infer([x[1], dw])[0] == x[0] else {

@@ -1,0 +1,25 @@
+import CKernels
+import COpenBLAS
+
+/// The threads that run the kernels of every executor of a task: the only threads of the numeric core.
+///
+/// One executor uses a pool at a time. Between runs, threads sleep.
+public final class ThreadPool {
+    let pointer: OpaquePointer
+    public let threads: Int
+
+    /// - Throws: ``ExecutionError`` when the system gives no threads.
+    public init(threads: Int) throws(ExecutionError) {
+        guard threads >= 1 && threads <= 1024 else {
+            throw ExecutionError(.resources, "a pool needs 1 to 1024 threads, found \(threads)")
+        }
+        guard let pointer = martlet_pool_create(Int32(threads)) else {
+            throw ExecutionError(.resources, "the system has no room for \(threads) threads; ask for fewer")
+        }
+        martlet_blas_initialize()
+        self.pointer = pointer
+        self.threads = threads
+    }
+
+    deinit { martlet_pool_destroy(pointer) }
+}

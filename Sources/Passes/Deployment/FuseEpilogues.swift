@@ -10,6 +10,8 @@ import Operators
 ///     %2 = add %1, %r                     →      %3 = fused_conv2d %x, %w, %b, %r {addsBias = true, addsResidual = true,
 ///     %3 = relu %2                                                                 activation = "relu"}
 public let fuseEpilogues = Pass("fuse-epilogues") { graph throws(PassError) in
+    // A dead reader must not keep a product from being fused.
+    let graph = graph.withoutDeadCode()
     let uses = graph.useCounts()
     var producers = Producers()
     let fused = try graph.rewritten { node, operands, g throws(PassError) in

@@ -1,0 +1,49 @@
+import CodeGeneration
+import Foundation
+
+/// Folders that commands write into.
+enum Folders {
+    /// Where builds are kept: `martlet` below `$XDG_CACHE_HOME`, or below `~/.cache`.
+    static var cache: String {
+        let environment = ProcessInfo.processInfo.environment
+        let base = environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory() + "/.cache"
+        return base + "/martlet"
+    }
+
+    /// Calls `body` with a folder that is removed afterwards.
+    static func withTemporary<T>(_ body: (String) throws -> T) throws -> T {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        return try body(folder.path)
+    }
+
+    /// Writes files into a folder that appears whole or not at all.
+    ///
+    /// - Throws: ``Failure`` when the folder exists and may not be replaced, or cannot be written.
+    static func write(_ files: [CProgram.File], to path: String, force: Bool) throws {
+        let manager = FileManager.default
+        let folder = URL(fileURLWithPath: path).standardizedFileURL
+        if manager.fileExists(atPath: folder.path), !force {
+            throw Failure(.badInput, "\(path): exists already; --force replaces it")
+        }
+        let scratch = folder.deletingLastPathComponent().appendingPathComponent(
+            ".\(folder.lastPathComponent).\(ProcessInfo.processInfo.processIdentifier).new")
+        do {
+            try manager.createDirectory(at: scratch, withIntermediateDirectories: true)
+            for file in files { try Data(file.contents).write(to: scratch.appendingPathComponent(file.name)) }
+            if manager.fileExists(atPath: folder.path) {
+                // The old folder steps aside first, so that no moment shows a mixture.
+                let old = scratch.deletingPathExtension().appendingPathExtension("old")
+                try manager.moveItem(at: folder, to: old)
+                try manager.moveItem(at: scratch, to: folder)
+                try manager.removeItem(at: old)
+            } else {
+                try manager.moveItem(at: scratch, to: folder)
+            }
+        } catch {
+            try? manager.removeItem(at: scratch)
+            throw Failure(.badInput, "\(path): cannot be written: \(error.localizedDescription)")
+        }
+    }
+}

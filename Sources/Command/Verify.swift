@@ -1,0 +1,108 @@
+import ArgumentParser
+import CodeGeneration
+import Foundation
+import Hardware
+import IR
+import ONNXFormat
+import Passes
+
+/// `martlet verify`: a network's C against given outputs.
+struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs a network's C on given inputs and compares its outputs with the expected ones.")
+
+    @OptionGroup var model: ModelOptions
+    @Option(help: "The folder with input_N.pb and output_N.pb.") var data: String
+    @Option(help: "The device to run on; 'martlet targets' lists them.") var target = "host"
+    @Option(help: "Relative tolerance of reals.") var rtol = 1e-3
+    @Option(help: "Absolute tolerance of reals.") var atol = 1e-7
+    @Flag(help: "On a mismatch, name the first step whose value differs.") var dump = false
+    @Flag(help: "Print nothing unless something differs.") var quiet = false
+
+    func run() throws {
+        let model = try model.read()
+        let given = try ONNXTestData.tensors(folder: data, prefix: "input", declared: model.requiredInputs)
+        let expected = try ONNXTestData.tensors(folder: data, prefix: "output", declared: model.graph.outputs)
+        guard given.count == model.requiredInputs.count else {
+            throw Failure(.badInput, "\(data): expected \(model.requiredInputs.count) inputs, found \(given.count)")
+        }
+        guard !expected.isEmpty else { throw Failure(.badInput, "\(data): there is no output_0.pb") }
+        var values: [String: ONNXTensorValue] = [:]
+        for (info, value) in zip(model.requiredInputs, given) { values[info.name] = value }
+        let graph = try ONNXImporter.graph(of: model, options: try self.model.options(), offering: values)
+        let inputs = try graph.inputNames.map { name in
+            guard let value = values[name] else { throw Failure(.badInput, "\(data): there is no value for input '\(name)'") }
+            return value.literal
+        }
+        let deployed = try Pipeline.deployment().run(graph)
+        let outputs = try execute(deployed, inputs)
+        let comparison = Comparison(relative: rtol, absolute: atol)
+        for (index, value) in expected.enumerated() {
+            let name = graph.outputNames[index], difference = comparison.difference(outputs[index], value.literal)
+            if let difference {
+                Terminal.error("output '\(name)': \(difference)")
+                if dump { try nameDivergingStep(of: deployed, inputs, comparison) }
+                throw Failure(.comparisonFailed, "output '\(name)' differs")
+            }
+            if !quiet { Terminal.output("output '\(name)': equal") }
+        }
+    }
+
+    private func execute(_ graph: Graph, _ inputs: [Literal]) throws -> [Literal] {
+        let target = try TargetLibrary().target(target)
+        let program = SourceProgram(try CProgram(graph, options: COptions(name: "network")))
+        let outputs = try Folders.withTemporary { folder in
+            let built = try Builder(for: target, in: folder, flags: ["-O1", "-std=gnu99"]).build(program, as: .run)
+            return try ProgramRunner(for: target).run(built, inputs: inputs.map(\.bytes))
+        }
+        return zip(graph.types(of: graph.outputs), outputs).map { Literal($0.element, $0.shape, bytes: $1) }
+    }
+
+    /// Compares every intermediate value with the interpreter's.
+    private func nameDivergingStep(of graph: Graph, _ inputs: [Literal], _ comparison: Comparison) throws {
+        let dumped = try Dump(of: graph, inputs: inputs)
+        var all = graph
+        let results = dumped.program.steps.map { graph.nodes[$0.node].results[0] }
+        all.setOutputs(results, names: results.indices.map { "step \($0)" })
+        let expected = try Interpreter.run(all, inputs: inputs.map { ReferenceTensor<Double>($0) })
+        for (index, step) in dumped.program.steps.enumerated() {
+            guard let difference = comparison.difference(dumped.values[index], expected[index].literal) else { continue }
+            let label = step.mnemonic + (step.name.map { " " + AttributeValue.quote($0) } ?? "")
+            Terminal.error("the first step that differs is \(index), \(label): \(difference)")
+            return
+        }
+        Terminal.error("every step agrees with its operator's definition; the reading of the model differs from the expected outputs")
+    }
+}
+
+/// Every intermediate value of one run, from a build that dumps them.
+struct Dump {
+    let program: CProgram
+    /// The first result of each step.
+    let values: [Literal]
+
+    init(of graph: Graph, inputs: [Literal]) throws {
+        var options = COptions(name: "network")
+        options.dump = true
+        let program = try CProgram(graph, options: options)
+        let bytes = try Folders.withTemporary { folder in
+            let files = program.files + [CProgram.File("inputs.bin", contents: inputs.flatMap(\.bytes))]
+            for file in files { try Data(file.contents).write(to: URL(fileURLWithPath: folder + "/" + file.name)) }
+            let built = try ChildProcess.run(
+                ["gcc", "-O1", "-std=gnu99", "-I.", "-o", "dump", "dump_main.c", program.name + ".c", "-lm"], folder: folder)
+            guard built.succeeded else { throw Failure(.badInput, "gcc failed: \(built.firstErrorLine)") }
+            let result = try ChildProcess.run(["./dump", "inputs.bin", "values.bin"], folder: folder)
+            guard result.succeeded else { throw Failure(.badInput, "the program failed: \(result.firstErrorLine)") }
+            return try [UInt8](Data(contentsOf: URL(fileURLWithPath: folder + "/values.bin")))
+        }
+        var position = 0
+        values = program.steps.map { step in
+            let literals = step.results.map { type in
+                defer { position += type.byteCount }
+                return Literal(type.element, type.shape, bytes: Array(bytes[position..<(position + type.byteCount)]))
+            }
+            return literals[0]
+        }
+        self.program = program
+    }
+}

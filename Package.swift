@@ -52,7 +52,7 @@ let package = Package(
         library("Execution", ["IR", "Operators", "Passes", "CKernels", "COpenBLAS"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         library("Training", ["IR", "Operators", "Passes", "Execution", "CKernels", "CZlib", real]),
-        library("Spaces", ["IR", "Operators", yaml]),
+        library("Spaces", ["IR", "Operators", yaml], resources: [.embedInCode("ModelFiles")]),
         library("ONNXFormat", ["IR", "Operators", "Passes", "CONNX", "CONNXChecker"]),
         library("CodeGeneration", ["IR", "Operators", "Passes"], resources: [.embedInCode("C")]),
         library(

@@ -13,7 +13,7 @@ import Testing
         for _ in 0..<10_000 {
             for (site, choice) in sampler.sample(using: &random).choices.enumerated() { counts[site][choice] += 1 }
         }
-        for count in counts { #expect(Statistics.chiSquareTest(counts: count) > 0.01, "\(count)") }
+        for count in counts { #expect(SampleStatistics.chiSquareTest(counts: count) > 0.01, "\(count)") }
     }
 
     @Test func binsAreVisitedEqually() {
@@ -47,8 +47,8 @@ import Testing
             for (site, choice) in sampler.sample(using: &random).choices.enumerated() { counts[site][choice] += 1 }
         }
         #expect(counts[1][0] == 0)
-        #expect(Statistics.chiSquareTest(counts: counts[0], probabilities: [0.25, 0.75]) > 0.01)
-        #expect(Statistics.chiSquareTest(counts: Array(counts[1][1...])) > 0.01)
-        #expect(Statistics.chiSquareTest(counts: counts[2], probabilities: [0.625, 0.125, 0.125, 0.125]) > 0.01)
+        #expect(SampleStatistics.chiSquareTest(counts: counts[0], probabilities: [0.25, 0.75]) > 0.01)
+        #expect(SampleStatistics.chiSquareTest(counts: Array(counts[1][1...])) > 0.01)
+        #expect(SampleStatistics.chiSquareTest(counts: counts[2], probabilities: [0.625, 0.125, 0.125, 0.125]) > 0.01)
     }
 }

@@ -1,9 +1,18 @@
+import Foundation
 import IR
 import Spaces
 import Testing
 
 @Suite struct SearchSpaceTests {
-    @Test func thereAreModels() { #expect(modelNames.count >= 4) }
+    @Test func theLibraryHoldsEveryModel() throws {
+        let library = SpaceLibrary()
+        #expect(library.names.map { $0 + ".yaml" } == modelNames)
+        for name in library.names { #expect(try library.space(name) == loadModel(name + ".yaml")) }
+        let path = modelsFolder.appending(path: "micro-125.yaml").path
+        #expect(try library.space(path) == library.space("micro-125"))
+        let error = #expect(throws: SpaceError.self) { try library.space("mbconv") }
+        #expect(error?.description.hasPrefix("unknown search space 'mbconv'; known: mbconv-224, mbconv-28,") == true)
+    }
 
     @Test(arguments: modelNames) func everyModelLoadsAndItsArchitecturesReadBack(file: String) throws {
         let space = try loadModel(file)

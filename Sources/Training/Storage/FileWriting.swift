@@ -1,7 +1,7 @@
 import Foundation
 
 /// Writes that survive a crash: data reach the disk before the name does.
-enum FileWriting {
+package enum FileWriting {
     /// Writes a new file and waits until it is on the disk.
     ///
     /// - Throws: ``StorageError`` with code `diskFull` when there is no room.
@@ -39,7 +39,7 @@ enum FileWriting {
     }
 
     /// Replaces `path` by the new bytes at once: a reader sees the old file or the new one, never a part.
-    static func replace(_ path: String, with bytes: [UInt8]) throws(StorageError) {
+    package static func replace(_ path: String, with bytes: [UInt8]) throws(StorageError) {
         let temporary = path + ".tmp-\(getpid())"
         do throws(StorageError) {
             try write(bytes, to: temporary)

@@ -1,7 +1,7 @@
 import RealModule
 
-/// Small statistics for reports and checks.
-public enum Statistics {
+/// Statistics of samples, for reports and checks.
+public enum SampleStatistics {
     public static func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
 
     /// The sample standard deviation (division by n - 1); zero for a single value.
@@ -27,26 +27,6 @@ public enum Statistics {
 
     public static func median(_ values: [Double]) -> Double { quantile(values, 0.5) }
 
-    /// Kendall's rank correlation with the correction for ties (tau-b); zero when either side is constant.
-    ///
-    /// - Complexity: O(n²).
-    /// - Source: Kendall, *The Treatment of Ties in Ranking Problems*, Biometrika 33, 1945.
-    public static func kendall(_ x: [Double], _ y: [Double]) -> Double {
-        precondition(x.count == y.count, "a rank correlation needs pairs")
-        var (balance, untiedX, untiedY) = (0, 0, 0)
-        for i in x.indices {
-            for j in 0..<i {
-                let a = x[i] < x[j] ? -1 : (x[i] > x[j] ? 1 : 0)
-                let b = y[i] < y[j] ? -1 : (y[i] > y[j] ? 1 : 0)
-                balance += a * b
-                untiedX += a * a
-                untiedY += b * b
-            }
-        }
-        guard untiedX > 0, untiedY > 0 else { return 0 }
-        return Double(balance) / (Double(untiedX) * Double(untiedY)).squareRoot()
-    }
-
     /// Pearson's correlation; zero when either side is constant.
     public static func correlation(_ x: [Double], _ y: [Double]) -> Double {
         precondition(x.count == y.count, "a correlation needs pairs")
@@ -58,23 +38,6 @@ public enum Statistics {
             xy += (a - centerX) * (b - centerY)
         }
         return xx > 0 && yy > 0 ? xy / (xx * yy).squareRoot() : 0
-    }
-
-    /// How far predictions are from what was measured.
-    public struct PredictionError: Hashable, Codable, Sendable {
-        /// The mean of `|predicted - measured| / measured`.
-        public var meanRelative: Double
-        public var worstRelative: Double
-        public var kendall: Double
-        public var count: Int
-    }
-
-    public static func predictionError(predicted: [Double], measured: [Double]) -> PredictionError {
-        precondition(predicted.count == measured.count && !measured.isEmpty, "an error needs pairs")
-        let relative = zip(predicted, measured).map { abs($0 - $1) / $1 }
-        return PredictionError(
-            meanRelative: mean(relative), worstRelative: relative.max() ?? 0, kendall: kendall(predicted, measured),
-            count: measured.count)
     }
 
     /// The probability that a chi-square variable with the given degrees of freedom exceeds `statistic`.

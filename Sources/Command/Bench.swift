@@ -91,10 +91,9 @@ struct StepTimes {
             let step = try JSONDecoder().decode(Step.self, from: Data(line.utf8))
             milliseconds[step.step] = step.ms
         }
-        let costs = graph.nodeMACs()
         self.program = program
         self.milliseconds = milliseconds
-        macs = program.steps.map { costs[$0.node] }
+        macs = try program.steps.map { try graph.nodes[$0.node].macs(in: graph) }
         summary = lines.last.map(String.init) ?? "{}"
     }
 

@@ -27,7 +27,7 @@ struct Compile: ParsableCommand {
         options.weights = weights
         options.profile = profile
         options.dump = dump
-        options.notes = [COptions.Note("target", target), COptions.Note("macs", "\(GraphCost(deployed).macs)")]
+        options.notes = [COptions.Note("target", target), COptions.Note("macs", "\(try Cost(of: deployed).macs)")]
         options.test = try Reference.testVector(for: graph)
         let program = try CProgram(deployed, options: options)
         try Folders.write(program.files, to: output, force: force)

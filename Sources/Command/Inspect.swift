@@ -17,12 +17,12 @@ struct Inspect: ParsableCommand {
         let written = try model.graph()
         let graph = asWritten ? written : try Pipeline.deployment().run(written)
         if !summary { Terminal.output(shortened(graph.description)) }
-        let cost = GraphCost(graph), plan = MemoryPlan(graph), timeline = MemoryTimeline(graph, plan)
+        let cost = try Cost(of: graph), plan = MemoryPlan(graph), timeline = MemoryTimeline(graph, plan)
         Terminal.output(
             Terminal.table([
                 ["figure", "value"], ["nodes", "\(graph.nodes.count { !($0.op is any SourceOperator) })"],
-                ["multiply-accumulates", "\(cost.macs)"], ["parameters", "\(cost.parameterCount)"],
-                ["weight bytes", "\(cost.weightBytes)"], ["arena bytes", "\(plan.arenaBytes)"],
+                ["multiply-accumulates", "\(cost.macs)"], ["parameters", "\(cost.parameters)"],
+                ["parameter bytes", "\(cost.parameterBytes)"], ["arena bytes", "\(plan.arenaBytes)"],
                 ["arena bytes at least", "\(plan.lowerBound)"],
             ]))
         if let peak = plan.peakNode {

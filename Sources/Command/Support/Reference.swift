@@ -14,7 +14,7 @@ enum Reference {
     /// fused, since the definitions would take minutes.
     static func testVector(for graph: Graph, seed: UInt64 = 1) throws -> TestVector {
         let inputs = inputs(for: graph, seed: seed)
-        if GraphCost(graph).macs <= definitionLimit {
+        if try Cost(of: graph).macs <= definitionLimit {
             let outputs = try Interpreter.run(graph, inputs: inputs.map { ReferenceTensor<Double>($0) })
             return TestVector(inputs: inputs, outputs: outputs.map(\.literal))
         }

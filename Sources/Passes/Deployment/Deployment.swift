@@ -9,6 +9,7 @@ extension Pipeline {
             [
                 bindParameters(to: parameters), removeDeadCode, foldConstants, removeIdentities, mergeDuplicates, widenHalf,
                 foldBatchNorm, recogniseActivations, fuseEpilogues, legaliseForC, foldConstants, removeIdentities, mergeDuplicates, removeDeadCode,
+                orderForMemory,
             ], stage: .deployable)
     }
 }

@@ -35,11 +35,7 @@ public let widenHalf = Pass("widen-half") { graph throws(PassError) in
         let types = graph.types(of: node.results)
         var operands = node.operands.map { new[$0.id]! }
         let results: [Value]
-        if !operands.contains(where: { isHalf(g.type(of: $0)) }) && !types.contains(where: isHalf) {
-            results = g.copy(node, operands: operands, types: types)
-        } else if node.operands.isEmpty {
-            results = g.copy(node, operands: [], types: types)
-        } else if let cast = node.op as? Cast, cast.to == .f32 {
+        if let cast = node.op as? Cast, cast.to == .f32, isHalf(graph.type(of: node.operands[0])) {
             if g.type(of: operands[0]).element == .f32 {
                 results = operands
             } else if let known = widened[operands[0]] {
@@ -48,6 +44,8 @@ public let widenHalf = Pass("widen-half") { graph throws(PassError) in
                 results = g.copy(node, operands: operands, types: types)
                 widened[operands[0]] = results[0]
             }
+        } else if node.operands.isEmpty || !(g.types(of: operands) + types).contains(where: isHalf) {
+            results = g.copy(node, operands: operands, types: types)
         } else {
             for index in operands.indices { operands[index] = try wide(operands[index]) }
             results = try rewriting { () throws(ShapeError) in try g.appendAll(node.op, operands, name: node.name) }

@@ -1,7 +1,9 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-let swift: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility")]
+let swift: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
+]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -9,14 +11,20 @@ let real = Target.Dependency.product(name: "RealModule", package: "swift-numeric
 let sqlite = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yaml = Target.Dependency.product(name: "Yams", package: "Yams")
 
-func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swift)
+let optimised: [SwiftSetting] = [.unsafeFlags(["-O"])]
+
+func library(
+    _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = [], settings: [SwiftSetting] = []
+) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swift + settings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = [], exclude: [String] = []) -> Target {
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], settings: [SwiftSetting] = []
+) -> Target {
     .testTarget(
-        name: name + "Tests", dependencies: [.byName(name: name), "TestSupport"] + dependencies, exclude: exclude, resources: resources,
-        swiftSettings: swift)
+        name: name + "Tests", dependencies: [.byName(name: name), "TestSupport"] + dependencies, exclude: exclude,
+        swiftSettings: swift + settings)
 }
 
 let package = Package(
@@ -25,7 +33,10 @@ let package = Package(
         .executable(name: "martlet", targets: ["Command"]),
         .library(
             name: "Martlet",
-            targets: ["IR", "Operators", "Passes", "Execution", "Training", "Spaces", "ONNXFormat", "CodeGeneration", "Hardware", "Search"]),
+            targets: [
+                "IR", "Operators", "Passes", "Execution", "Training", "Spaces", "ONNXFormat", "CodeGeneration",
+                "Hardware", "Search",
+            ]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -41,7 +52,9 @@ let package = Package(
             name: "COpenBLAS", dependencies: ["CKernels", "OpenBLAS"],
             cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra"])]),
         .systemLibrary(name: "OpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-        .target(name: "CONNX", dependencies: ["ProtobufC"], exclude: ["README.md"], cSettings: [.unsafeFlags(["-O2", "-w"])]),
+        .target(
+            name: "CONNX", dependencies: ["ProtobufC"], exclude: ["README.md"],
+            cSettings: [.unsafeFlags(["-O2", "-w"])]),
         .systemLibrary(name: "ProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
         .target(
             name: "CONNXChecker", cxxSettings: [.unsafeFlags(["-O1", "-w"])],
@@ -58,11 +71,21 @@ let package = Package(
         library(
             "Hardware", ["IR", "Operators", "Passes", "CodeGeneration", "ONNXFormat", sqlite, yaml],
             resources: [.embedInCode("Harness"), .embedInCode("TargetFiles")]),
-        library("Search", ["IR", "Operators", "Passes", real, "Spaces", "Training", "Hardware", "Execution", "ONNXFormat", "CodeGeneration"]),
+        // Evolution and the estimators' Monte Carlo tests are loops over numbers: always optimised, as the kernels are.
+        library(
+            "Search",
+            [
+                "IR", "Operators", "Passes", real, "Spaces", "Training", "Hardware", "Execution", "ONNXFormat",
+                "CodeGeneration",
+            ],
+            settings: optimised),
         .executableTarget(
-            name: "Command", dependencies: ["Search", "Hardware", "ONNXFormat", "CodeGeneration", argumentParser, logging],
+            name: "Command",
+            dependencies: ["Search", "Hardware", "ONNXFormat", "CodeGeneration", argumentParser, logging],
             swiftSettings: swift),
-        .target(name: "TestSupport", dependencies: ["IR", "Operators", "Passes"], path: "Tests/TestSupport", swiftSettings: swift),
+        .target(
+            name: "TestSupport", dependencies: ["IR", "Operators", "Passes"], path: "Tests/TestSupport",
+            swiftSettings: swift),
         tests("IR", ["Operators"]),
         tests("Operators", []),
         tests("Passes", [], exclude: ["Golden"]),
@@ -72,7 +95,7 @@ let package = Package(
         tests("ONNXFormat", ["Execution"]),
         tests("CodeGeneration", ["Hardware", "Execution"]),
         tests("Hardware", []),
-        tests("Search", []),
+        tests("Search", [], settings: optimised),
         .testTarget(name: "CommandTests", dependencies: ["TestSupport", "ONNXFormat"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]

@@ -26,15 +26,20 @@ public enum Discretizer: Hashable, Sendable, Codable {
         switch self {
         case .heaviest: return weights.map { argmax($0) }
         case .topEdges(let count):
-            let best = weights.indices.map { site -> (operator: Int, weight: Double) in
+            let best = weights.indices.map { site -> (index: Int, weight: Double) in
                 let candidates = weights[site].indices.filter { $0 != layout.none[site] }
-                let first = candidates.max { weights[site][$0] < weights[site][$1] || (weights[site][$0] == weights[site][$1] && $0 > $1) } ?? 0
+                let first =
+                    candidates.max {
+                        weights[site][$0] < weights[site][$1] || (weights[site][$0] == weights[site][$1] && $0 > $1)
+                    } ?? 0
                 return (first, weights[site][first])
             }
             var chosen: [Int?] = layout.none
             for edges in layout.nodes {
-                let kept = edges.sorted { best[$0].weight > best[$1].weight || (best[$0].weight == best[$1].weight && $0 < $1) }
-                for site in kept.prefix(count) { chosen[site] = best[site].operator }
+                let kept = edges.sorted {
+                    best[$0].weight > best[$1].weight || (best[$0].weight == best[$1].weight && $0 < $1)
+                }
+                for site in kept.prefix(count) { chosen[site] = best[site].index }
             }
             return chosen
         }

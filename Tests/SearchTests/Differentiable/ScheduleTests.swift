@@ -89,7 +89,7 @@ import Testing
         var alpha = [[0.0, 0, 0], [0.0, 0, 0]]
         var m = alpha.map(softmax)
         var admm = ADMM(strength: 2, interval: 10, start: m)
-        for _ in 0..<4000 {
+        for _ in 0..<10000 {
             let pull = admm.penalty(m).gradient
             for site in 0..<2 {
                 let gradient = zip(costs[site], pull[site]).map { $0 + $1 }

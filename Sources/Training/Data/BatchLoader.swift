@@ -18,6 +18,7 @@ public final class BatchLoader<Role: SplitRole> {
     public let split: DataSplit<Role>
     public let batchSize: Int
     public let batchesPerEpoch: Int
+    public let augmentation: Augmentation
     private let order: Order
     private let prefetches: Bool
     private let assembler: BatchAssembler
@@ -45,6 +46,7 @@ public final class BatchLoader<Role: SplitRole> {
         self.batchSize = batchSize
         self.order = order
         self.prefetches = prefetches
+        self.augmentation = augmentation
         self.random = random.fork("order")
         batchesPerEpoch = order == .shuffled ? split.count / batchSize : (split.count + batchSize - 1) / batchSize
         assembler = BatchAssembler(

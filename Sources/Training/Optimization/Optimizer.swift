@@ -97,11 +97,25 @@ public struct Adam: Optimizer {
 /// A gradient with the parameter it belongs to.
 public struct ParameterGradient {
     public let tensor: StoredTensor
-    public let gradient: UnsafePointer<Float>
+    private let values: () -> UnsafeBufferPointer<Float>
 
-    public init(_ tensor: StoredTensor, _ gradient: UnsafePointer<Float>) {
+    /// - Parameter values: Where the gradient lies now; asked again in every step.
+    public init(_ tensor: StoredTensor, _ values: @escaping () -> UnsafeBufferPointer<Float>) {
         self.tensor = tensor
-        self.gradient = gradient
+        self.values = values
+    }
+
+    public init(_ tensor: StoredTensor, _ values: UnsafePointer<Float>) {
+        self.init(tensor) { UnsafeBufferPointer(start: values, count: tensor.count) }
+    }
+
+    /// The gradient, of the parameter's shape in row-major order.
+    public var gradient: UnsafePointer<Float> {
+        let buffer = values()
+        guard let start = buffer.baseAddress, buffer.count == tensor.count else {
+            preconditionFailure("the gradient of \(tensor.name) has \(buffer.count) values, not \(tensor.count)")
+        }
+        return start
     }
 }
 
@@ -115,16 +129,17 @@ extension Sequence<ParameterGradient> {
 extension Optimizer {
     /// Updates every parameter that has a gradient, in order.
     ///
-    /// - Parameter clip: The largest global norm of the gradients; longer ones are scaled down to it.
-    /// - Returns: The global norm before clipping, when it was asked for.
-    @discardableResult
-    public func step(_ gradients: [ParameterGradient], rate: Double, clip: Double? = nil) -> Double? {
-        let norm = clip.map { _ in gradients.globalNorm }
+    /// - Parameters:
+    ///   - norm: The global norm of the gradients, where it is known; else it is taken when needed.
+    ///   - clip: The largest global norm of the gradients; longer ones are scaled down to it.
+    public func step(_ gradients: [ParameterGradient], rate: Double, norm: Double? = nil, clip: Double? = nil) {
         var scale = 1.0
-        if let clip, let norm, norm > clip { scale = clip / norm }
+        if let clip {
+            let norm = norm ?? gradients.globalNorm
+            if norm > clip { scale = clip / norm }
+        }
         for item in gradients where item.tensor.kind == .weight {
             update(item.tensor, gradient: item.gradient, rate: rate, scale: scale)
         }
-        return norm
     }
 }

@@ -1,0 +1,140 @@
+import CKernels
+public import IR
+
+/// One network with its loss and gradient, ready to run on batches. It changes no parameter.
+///
+/// What a step reports (loss, logits, statistics, gradients) is valid until the next run.
+public final class NetworkStep {
+    public let graph: Graph
+    /// Loss gradients of the parameters that the loss depends on; no others may be updated.
+    public let gradients: [ParameterGradient]
+    private let store: ParameterStore
+    private let backend: Backend
+    private let program: any GraphProgram
+    private let statistics: [(name: String, output: Int)]
+
+    /// - Parameter network: A network as ``Graph/trainingForm()`` takes it; the store holds its parameters.
+    /// - Throws: ``ShapeError`` for a network of another form, or a parameter that the store lacks.
+    public convenience init(_ network: Graph, store: ParameterStore, backend: Backend) throws {
+        try self.init(trainingStep: network.trainingStep(), store: store, backend: backend)
+    }
+
+    /// - Parameter graph: A graph with the outputs of ``Graph/trainingStep()``.
+    public init(trainingStep graph: Graph, store: ParameterStore, backend: Backend) throws {
+        self.graph = graph
+        self.store = store
+        self.backend = backend
+        let program = try backend.program(graph, store: store)
+        self.program = program
+        var gradients: [ParameterGradient] = []
+        var statistics: [(name: String, output: Int)] = []
+        for (index, name) in graph.outputNames.enumerated() {
+            if name.hasPrefix(Graph.FormName.gradientPrefix) {
+                guard let tensor = store[String(name.dropFirst(Graph.FormName.gradientPrefix.count))] else { continue }
+                gradients.append(ParameterGradient(tensor) { program.output(index) })
+            } else if name != Graph.FormName.loss && name != Graph.FormName.logits {
+                statistics.append((name, index))
+            }
+        }
+        self.gradients = gradients
+        self.statistics = statistics
+    }
+
+    /// The batch's mean loss after ``run(_:key:)``.
+    public var loss: Float { program.output(0)[0] }
+
+    /// Images of the batch whose largest logit is at their label.
+    public func correct(in batch: Batch) -> Int {
+        let logits = program.output(1)
+        return Int(
+            martlet_data_correct(logits.baseAddress, batch.labels.baseAddress, Int64(batch.count), Int64(batch.classCount)))
+    }
+
+    /// Forward and backward on a batch.
+    ///
+    /// - Parameter random: Where the key of dropout's draws comes from.
+    /// - Throws: ``ShapeError`` when the batch does not fit the network.
+    public func run(_ batch: Batch, random: RandomSource) throws {
+        try NetworkInputs(batch, random: random).run(graph, program)
+    }
+
+    /// Moves the running statistics towards the batch's: `running += momentum (batch - running)`.
+    public func updateStatistics(momentum: Double) {
+        for (name, output) in statistics {
+            guard let running = store[name] else { continue }
+            let values = UnsafeRawPointer(running.values.baseAddress)
+            call(
+                martlet_blend, on: [values, UnsafeRawPointer(program.output(output).baseAddress)], into: [values],
+                integers: [running.count], reals: [1 - momentum, momentum])
+        }
+    }
+
+    /// Which operator first made a value that is NaN or infinite in a run on this batch; `nil` when none did.
+    ///
+    /// Intermediate values share memory in a step, so the graph is run again, a few nodes' results at a time as its
+    /// outputs.
+    public func firstNonFinite(_ batch: Batch, random: RandomSource) throws -> String? {
+        for (name, value) in graph.parameters where graph.type(of: value).element == .f32 {
+            if let tensor = store[name], martlet_first_nonfinite(tensor.values.baseAddress, Int64(tensor.count)) >= 0 {
+                return "parameter \(AttributeValue.quote(name))"
+            }
+        }
+        let candidates = graph.nodes.filter { node in
+            !node.operands.isEmpty && node.results.allSatisfy { graph.type(of: $0).element == .f32 }
+        }
+        let chunk = 32
+        for start in stride(from: 0, to: candidates.count, by: chunk) {
+            let nodes = candidates[start..<min(start + chunk, candidates.count)]
+            let values = nodes.flatMap(\.results)
+            var part = graph
+            part.setOutputs(values, names: values.indices.map { "value\($0)" })
+            part = part.pruned()
+            let program = try backend.program(part, store: store)
+            try NetworkInputs(batch, random: random).run(part, program)
+            var index = 0
+            for node in nodes {
+                for result in node.results {
+                    let output = program.output(index)
+                    index += 1
+                    if martlet_first_nonfinite(output.baseAddress, Int64(graph.type(of: result).count)) >= 0 {
+                        return "\(node.op.mnemonic) \(AttributeValue.quote(node.name ?? "%\(result.id)"))"
+                    }
+                }
+            }
+        }
+        return nil
+    }
+}
+
+/// What a network is fed from a batch.
+struct NetworkInputs {
+    let batch: Batch
+    let key: [UInt32]
+
+    init(_ batch: Batch, random: RandomSource = RandomSource(seed: 0)) {
+        self.batch = batch
+        var random = random
+        let word = random.next()
+        key = [UInt32(truncatingIfNeeded: word), UInt32(truncatingIfNeeded: word >> 32)]
+    }
+
+    /// Runs the program of `graph`, whose inputs are images, targets and keys of random draws.
+    func run(_ graph: Graph, _ program: any GraphProgram) throws {
+        try key.withUnsafeBytes { key in
+            let pointers = try zip(graph.inputs, graph.inputNames).map { value, name throws(ShapeError) in
+                let type = graph.type(of: value)
+                if type.isRandomKey { return key.baseAddress! }
+                let images = [batch.capacity] + batch.imageShape
+                if type.plain == TensorType(.f32, images) { return UnsafeRawPointer(batch.images.baseAddress!) }
+                let targets = [batch.capacity, batch.classCount]
+                if name == Graph.FormName.targets, type == TensorType(.f32, targets) {
+                    return UnsafeRawPointer(batch.targets.baseAddress!)
+                }
+                throw ShapeError(
+                    "the network expects \(type); the batch holds images f32\(images) and targets f32\(targets)",
+                    at: name)
+            }
+            try program.run(pointers)
+        }
+    }
+}

@@ -1,12 +1,13 @@
 import IR
 import Operators
+import Passes
 import Testing
 import Training
 
 @Suite struct NetworkFormTests {
     @Test func trainingFormNamesLossStatisticsAndGradients() throws {
         let network = try TinyNetwork.graph(batch: 2, dropout: 0.5)
-        let step = try network.trainingStep()
+        let step = try network.trainingForm().withParameterGradients()
         try step.verify(.training)
         #expect(step.inputNames == ["images", "key", "targets"])
         #expect(
@@ -36,7 +37,8 @@ import Training
         var values = Dictionary(
             uniqueKeysWithValues: store.tensors.map { ($0.name, ReferenceTensor<Double>($0.literal)) })
         let expected = try Interpreter.run(network, inputs: [images], parameters: values)[0].reals
-        let form = try network.statisticsForm()
+        let form = try network.calibrationForm()
+        #expect(form.outputNames.first == "logits")
         for (name, value) in zip(form.outputNames, try Interpreter.run(form, inputs: [images], parameters: values)) {
             values[name] = value
         }
@@ -50,7 +52,7 @@ import Training
         for _ in 0..<2 { x = try g.appendAll(BatchNorm(), [x], name: "norm")[0] }
         let graph = g.finish(outputs: [x])
         #expect(throws: ShapeError.self) { try graph.inferenceForm() }
-        let error = #expect(throws: ShapeError.self) { try graph.statisticsForm() }
+        let error = #expect(throws: ShapeError.self) { try graph.calibrationForm() }
         #expect(
             error?.description
                 == "norm: every batch_norm of a network needs a name of its own: its running statistics are kept by it")
@@ -72,7 +74,8 @@ import Training
         let x = g.input("images", .f32(1, 16, 8, 8))
         let shared = g.parameter("shared", .f32(64, 16, 5, 5))
         let slice = try g.append(Slice(starts: [0, 0, 1, 1], sizes: [32, 16, 3, 3]), shared)
-        let graph = g.finish(outputs: [try g.append(Conv2D(), x, slice)])
+        let y = try g.append(Conv2D(), x, slice)
+        let graph = g.finish(outputs: [y])
         try store.prepare(for: graph, random: RandomSource(seed: 1))
         let values = try #require(store["shared"]).values.map(Double.init)
         let variance = values.reduce(0) { $0 + $1 * $1 } / Double(values.count)

@@ -13,45 +13,29 @@ public struct Evaluation: Codable, Hashable, Sendable {
 
 /// Measures networks on the parameters of a store, which it never changes.
 public struct Evaluator {
-    /// Where batch norms take their statistics from.
-    public enum Statistics {
-        /// The running statistics of the store.
-        case running
-        /// Those of a recalibration, see ``Evaluator/recalibrated(_:store:on:batches:augmentation:random:)``.
-        case given(SafeTensors)
-        /// Those of each batch itself; images that do not fill a batch are left out.
-        case ofBatch
-    }
-
     private let backend: Backend
 
     public init(backend: Backend) { self.backend = backend }
 
     /// Loss and accuracy of a network on a part of the data, in batches of the network's size.
     ///
+    /// - Parameters:
+    ///   - form: An inference form; or a calibration form, to normalise by each batch's own statistics: images that do
+    ///     not fill a batch are left out then.
+    ///   - statistics: Running statistics in the place of the store's, from a recalibration.
     /// - Throws: ``ShapeError`` when store, statistics or images do not fit the network.
     public func evaluate<Role: SplitRole>(
-        _ network: Graph, store: ParameterStore, statistics: Statistics = .running, on split: DataSplit<Role>
+        _ form: Graph, store: ParameterStore, statistics: SafeTensors = SafeTensors(), on split: DataSplit<Role>
     ) throws -> Evaluation {
-        let graph: Graph
-        var program: any GraphProgram
-        switch statistics {
-        case .running:
-            graph = try network.inferenceForm().withLoss()
-            program = try backend.program(graph, store: store)
-        case .given(let saved):
-            graph = try network.inferenceForm().withLoss()
-            program = try backend.program(graph, parameters: overridden(graph, store, saved))
-        case .ofBatch:
-            graph = try network.withoutDropout().withLoss()
-            program = try backend.program(graph, store: store)
-        }
+        let usesBatch = !form.statisticsOutputs.isEmpty
+        let graph = try form.withLoss()
+        let program = try backend.program(graph, parameters: overridden(graph, store, statistics))
         let loader = try BatchLoader(
-            split, batchSize: network.batchSize, order: .sequential, random: RandomSource(seed: 0))
+            split, batchSize: form.batchSize, order: .sequential, random: RandomSource(seed: 0))
         var result = Evaluation(count: 0, correct: 0, loss: 0)
         for step in 0..<loader.batchesPerEpoch {
             let batch = loader.batch(step)
-            if case .ofBatch = statistics, batch.count < batch.capacity { continue }
+            if usesBatch, batch.count < batch.capacity { continue }
             try NetworkInputs(batch).run(graph, program)
             // Empty rows have zero targets and so no loss; the mean is over all rows.
             result.loss += Double(program.output(0)[0]) * Double(batch.capacity)
@@ -69,17 +53,21 @@ public struct Evaluator {
     ///
     /// Supernets need this for each path: what the norms saw while other paths were trained says nothing about it.
     ///
+    /// - Parameter form: A calibration form, see ``Graph/calibrationForm()``.
     /// - Source: Guo et al., *Single Path One-Shot Neural Architecture Search with Uniform Sampling*, ECCV 2020,
     ///   section 3.2; the exact mean instead of a moving one.
     public func recalibrated(
-        _ network: Graph, store: ParameterStore, on split: DataSplit<Split.Weights>, batches: Int,
+        _ form: Graph, store: ParameterStore, on split: DataSplit<Split.Weights>, batches: Int,
         augmentation: Augmentation = .none, random: RandomSource
     ) throws -> SafeTensors {
         precondition(batches > 0, "a recalibration needs a batch")
-        let graph = try network.statisticsForm()
+        var graph = form
+        let statistics = form.statisticsOutputs
+        graph.setOutputs(statistics.map { form.outputs[$0.output] }, names: statistics.map(\.name))
+        graph = graph.pruned()
         let program = try backend.program(graph, store: store)
         let loader = try BatchLoader(
-            split, batchSize: network.batchSize, augmentation: augmentation, random: random.fork("recalibration"))
+            split, batchSize: form.batchSize, augmentation: augmentation, random: random.fork("recalibration"))
         var sums = graph.outputs.map { [Double](repeating: 0, count: graph.type(of: $0).count) }
         for step in 0..<batches {
             try NetworkInputs(loader.batch(step), random: random.fork("dropout").fork(step)).run(graph, program)
@@ -100,11 +88,13 @@ public struct Evaluator {
         let given = Dictionary(statistics.tensors.map { ($0.name, $0.literal) }) { first, _ in first }
         return try graph.parameters.map { name, value throws(ShapeError) in
             if let literal = given[name] {
-                guard literal.type == graph.type(of: value) else {
-                    throw ShapeError("expected statistics \(graph.type(of: value)), found \(literal.type)", at: name)
+                let type = graph.type(of: value)
+                // A parameter made for the widest of several networks takes the statistics of this one first.
+                guard literal.element == .f32, type.rank == 1, literal.shape.count == 1, literal.count <= type.count else {
+                    throw ShapeError("expected statistics \(type), found \(literal.type)", at: name)
                 }
-                let tensor = StoredTensor(name, shape: literal.shape, kind: .statistic)
-                tensor.assign(literal.floats)
+                let tensor = StoredTensor(name, shape: type.shape, kind: .statistic)
+                tensor.assign(literal.floats + [Float](repeating: 1, count: type.count - literal.count))
                 return tensor
             }
             guard let tensor = store[name] else { throw ShapeError("the store holds no such parameter", at: name) }

@@ -1,12 +1,12 @@
 import Foundation
 public import IR
 
-/// Where the network of each step comes from.
+/// Where the network of each step comes from, in its training form (see ``Graph/trainingForm()``).
 public enum NetworkSource {
     /// The same network in every step.
     case fixed(Graph)
-    /// A network drawn anew for each step, as a pure function of the step and its random source. Its parameters are
-    /// made when it is first drawn.
+    /// A network drawn anew for each step, as a pure function of the step and its random source. Parameters that the
+    /// store does not hold are made when first drawn.
     case sampled((Int, RandomSource) throws -> Graph)
 }
 
@@ -37,7 +37,7 @@ public final class Trainer<O: Optimizer> {
     private var recent: (loss: Double, accuracy: Double)?
     private var pace = Pace()
 
-    /// - Throws: ``ShapeError`` when a fixed network is not of the form that ``Graph/trainingForm()`` takes.
+    /// - Throws: ``ShapeError`` when a fixed network is no training form, or the store holds a parameter of another shape.
     public init(
         _ source: NetworkSource, store: ParameterStore, loader: BatchLoader<Split.Weights>,
         configuration: TrainingConfiguration<O>, backend: Backend, random: RandomSource
@@ -101,9 +101,12 @@ public final class Trainer<O: Optimizer> {
 
     private func prepare(_ network: Graph) throws(ShapeError) {
         try store.prepare(for: network, random: seed.fork("initial"))
-        // The inference form names the running statistics too.
-        if configuration.statisticsMomentum != nil {
-            try store.prepare(for: network.inferenceForm(), random: seed.fork("initial"))
+        guard configuration.statisticsMomentum != nil else { return }
+        for (name, output) in network.statisticsOutputs {
+            let type = network.type(of: network.outputs[output])
+            try store.add(name, shape: type.shape, kind: .statistic) {
+                [Float](repeating: name.hasSuffix(Graph.FormName.variance) ? 1 : 0, count: type.count)
+            }
         }
     }
 

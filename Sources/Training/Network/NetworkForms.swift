@@ -6,14 +6,18 @@ import Passes
 /// logits `[N, classes]`. It holds `batch_norm` nodes (each with a name of its own) and perhaps `dropout`, whose key is
 /// an input of type `u32[2]`.
 ///
-/// A training form adds the loss, an inference form puts running statistics in the place of the batch's. The running
-/// mean and variance of a batch norm named `x` are the parameters `x.mean` and `x.variance`.
+/// A training form adds the loss, a calibration form gives the batch's statistics, an inference form has running
+/// statistics in their place. The running mean and variance of a batch norm named `x` are the parameters `x.mean` and
+/// `x.variance`. Whoever builds the forms directly keeps to these names.
 extension Graph {
     /// Names of the outputs and inputs that the forms add.
     public enum FormName {
         public static let loss = "loss"
         public static let logits = "logits"
+        /// Input: a distribution over the classes for each image, `f32 [N, classes]`.
         public static let targets = "targets"
+        /// Input: the class of each image, `i32 [N]`.
+        public static let labels = "labels"
         public static let gradientPrefix = "grad."
         public static let mean = ".mean"
         public static let variance = ".variance"
@@ -34,15 +38,14 @@ extension Graph {
         return form
     }
 
-    /// The training form with the gradient of the loss with respect to every parameter it depends on, `grad.NAME`.
-    public func trainingStep() throws(ShapeError) -> Graph { try trainingForm().withParameterGradients() }
-
-    /// The part of the network that its batch norms' statistics depend on, with those as the outputs.
-    public func statisticsForm() throws(ShapeError) -> Graph {
-        var graph = self
-        let statistics = try batchStatistics()
-        graph.setOutputs(statistics.map(\.value), names: statistics.map(\.name))
-        return graph.pruned()
+    /// The network without dropout, its outputs the logits and every batch norm's mean and variance: what recalibration
+    /// runs, and evaluation by the batch's own statistics.
+    public func calibrationForm() throws(ShapeError) -> Graph {
+        var graph = withoutDropout()
+        let statistics = try graph.batchStatistics()
+        graph.setOutputs(
+            graph.outputs + statistics.map(\.value), names: graph.outputNames + statistics.map(\.name))
+        return graph
     }
 
     /// The network as it is deployed: running statistics are parameters, dropout is gone.
@@ -117,6 +120,15 @@ extension Graph {
             for (old, result) in zip(node.results, results) { new[old.id] = result }
         }
         return g.finish(outputs: outputs.compactMap { new[$0.id] }, names: outputNames)
+    }
+}
+
+extension Graph {
+    /// The outputs that are batch statistics, by position.
+    var statisticsOutputs: [(name: String, output: Int)] {
+        outputNames.enumerated().compactMap { index, name in
+            name.hasSuffix(FormName.mean) || name.hasSuffix(FormName.variance) ? (name, index) : nil
+        }
     }
 }
 

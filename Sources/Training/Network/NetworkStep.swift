@@ -1,5 +1,6 @@
 import CKernels
 public import IR
+import Passes
 
 /// One network with its loss and gradient, ready to run on batches. It changes no parameter.
 ///
@@ -13,31 +14,22 @@ public final class NetworkStep {
     private let program: any GraphProgram
     private let statistics: [(name: String, output: Int)]
 
-    /// - Parameter network: A network as ``Graph/trainingForm()`` takes it; the store holds its parameters.
-    /// - Throws: ``ShapeError`` for a network of another form, or a parameter that the store lacks.
-    public convenience init(_ network: Graph, store: ParameterStore, backend: Backend) throws {
-        try self.init(trainingStep: network.trainingStep(), store: store, backend: backend)
-    }
-
-    /// - Parameter graph: A graph with the outputs of ``Graph/trainingStep()``.
-    public init(trainingStep graph: Graph, store: ParameterStore, backend: Backend) throws {
+    /// - Parameter form: A network's training form, see ``Graph/trainingForm()``; the store holds its parameters.
+    /// - Throws: ``ShapeError`` for an operator without a gradient, or a parameter that the store lacks.
+    public init(_ form: Graph, store: ParameterStore, backend: Backend) throws {
+        let graph = try form.withParameterGradients()
         self.graph = graph
         self.store = store
         self.backend = backend
         let program = try backend.program(graph, store: store)
         self.program = program
         var gradients: [ParameterGradient] = []
-        var statistics: [(name: String, output: Int)] = []
-        for (index, name) in graph.outputNames.enumerated() {
-            if name.hasPrefix(Graph.FormName.gradientPrefix) {
-                guard let tensor = store[String(name.dropFirst(Graph.FormName.gradientPrefix.count))] else { continue }
-                gradients.append(ParameterGradient(tensor) { program.output(index) })
-            } else if name != Graph.FormName.loss && name != Graph.FormName.logits {
-                statistics.append((name, index))
-            }
+        for (index, name) in graph.outputNames.enumerated() where name.hasPrefix(Graph.FormName.gradientPrefix) {
+            guard let tensor = store[String(name.dropFirst(Graph.FormName.gradientPrefix.count))] else { continue }
+            gradients.append(ParameterGradient(tensor) { program.output(index) })
         }
         self.gradients = gradients
-        self.statistics = statistics
+        statistics = form.statisticsOutputs
     }
 
     /// The batch's mean loss after ``run(_:key:)``.
@@ -59,9 +51,12 @@ public final class NetworkStep {
     }
 
     /// Moves the running statistics towards the batch's: `running += momentum (batch - running)`.
+    ///
+    /// - Precondition: The store's running statistics are of the batch's width: widths are not shared.
     public func updateStatistics(momentum: Double) {
         for (name, output) in statistics {
             guard let running = store[name] else { continue }
+            precondition(running.count == program.output(output).count, "statistics \(name) are of a shared width")
             let values = UnsafeRawPointer(running.values.baseAddress)
             call(
                 martlet_blend, on: [values, UnsafeRawPointer(program.output(output).baseAddress)], into: [values],
@@ -129,6 +124,9 @@ struct NetworkInputs {
                 let targets = [batch.capacity, batch.classCount]
                 if name == Graph.FormName.targets, type == TensorType(.f32, targets) {
                     return UnsafeRawPointer(batch.targets.baseAddress!)
+                }
+                if name == Graph.FormName.labels, type == TensorType(.i32, [batch.capacity]) {
+                    return UnsafeRawPointer(batch.labels.baseAddress!)
                 }
                 throw ShapeError(
                     "the network expects \(type); the batch holds images f32\(images) and targets f32\(targets)",

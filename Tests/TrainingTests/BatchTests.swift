@@ -4,7 +4,9 @@ import Training
 
 @Suite struct BatchTests {
     /// Images whose pixels tell image, place and channel apart.
-    static func images(_ count: Int, _ height: Int = 6, _ width: Int = 5, channels: Int = 3, classes: Int = 4) throws -> ImageSet {
+    static func images(_ count: Int, _ height: Int = 6, _ width: Int = 5, channels: Int = 3, classes: Int = 4) throws
+        -> ImageSet
+    {
         try ImageSet(
             name: "synthetic", height: height, width: width, channels: channels,
             pixels: (0..<count * height * width * channels).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ $0 / 90 * 11) },
@@ -20,7 +22,8 @@ import Training
     @Test(arguments: [Layout.plain, .channelsLast])
     func plainBatchIsNormalisedPixels(_ layout: Layout) throws {
         let split = try Self.splits(11).weights
-        let loader = try BatchLoader(split, batchSize: 4, order: .sequential, layout: layout, random: RandomSource(seed: 2))
+        let loader = try BatchLoader(
+            split, batchSize: 4, order: .sequential, layout: layout, random: RandomSource(seed: 2))
         #expect(loader.batchesPerEpoch == 3)
         let (images, constants) = (split.images, split.normalization)
         for step in 0..<3 {
@@ -29,12 +32,17 @@ import Training
             for row in 0..<batch.count {
                 let index = Int(split.indices[step * 4 + row])
                 #expect(batch.labels[row] == images.labels[index])
-                for y in 0..<6 { for x in 0..<5 { for c in 0..<3 {
-                    let byte = Double(images.pixels[((index * 6 + y) * 5 + x) * 3 + c])
-                    let expected = Float((byte / 255 - constants.mean[c]) / constants.deviation[c])
-                    let at = layout == .plain ? ((row * 3 + c) * 6 + y) * 5 + x : ((row * 6 + y) * 5 + x) * 3 + c
-                    #expect(batch.images[at] == expected)
-                } } }
+                for y in 0..<6 {
+                    for x in 0..<5 {
+                        for c in 0..<3 {
+                            let byte = Double(images.pixels[((index * 6 + y) * 5 + x) * 3 + c])
+                            let expected = Float((byte / 255 - constants.mean[c]) / constants.deviation[c])
+                            let at =
+                                layout == .plain ? ((row * 3 + c) * 6 + y) * 5 + x : ((row * 6 + y) * 5 + x) * 3 + c
+                            #expect(batch.images[at] == expected)
+                        }
+                    }
+                }
             }
             if step == 2 {
                 #expect(batch.labels[3] == -1)
@@ -64,7 +72,9 @@ import Training
             try BatchLoader(split, batchSize: 5, augmentation: augmentation, random: RandomSource(seed: 3))
         }
         let inOrder = try make()
-        let expected = (0..<9).map { step in let b = inOrder.batch(step); return Array(b.images) + Array(b.targets) }
+        let expected = (0..<9).map { step in
+            let b = inOrder.batch(step); return Array(b.images) + Array(b.targets)
+        }
         let jumping = try make()
         for step in [8, 0, 1, 5, 4, 4, 7] {
             let batch = jumping.batch(step)
@@ -97,13 +107,15 @@ import Training
         var offsets = Set<[Int]>()
         for (a, b) in zip(plain, cropped) {
             var matches: [[Int]] = []
-            for dy in -2...2 { for dx in -2...2 {
-                let moved: [Float] = (0..<64).map { (i: Int) -> Float in
-                    let (y, x) = (i / 8 + dy, i % 8 + dx)
-                    return (0..<8).contains(y) && (0..<8).contains(x) ? a[y * 8 + x] : black
+            for dy in -2...2 {
+                for dx in -2...2 {
+                    let moved: [Float] = (0..<64).map { (i: Int) -> Float in
+                        let (y, x) = (i / 8 + dy, i % 8 + dx)
+                        return (0..<8).contains(y) && (0..<8).contains(x) ? a[y * 8 + x] : black
+                    }
+                    if moved == b { matches.append([dy, dx]) }
                 }
-                if moved == b { matches.append([dy, dx]) }
-            } }
+            }
             #expect(!matches.isEmpty)
             offsets.formUnion(matches)
         }
@@ -144,14 +156,17 @@ import Training
         let batch = try BatchLoader(
             split, batchSize: 8, augmentation: Augmentation(labelSmoothing: 0.2), random: RandomSource(seed: 4)
         ).batch(0)
-        for row in 0..<8 { for c in 0..<4 {
-            #expect(abs(batch.targets[row * 4 + c] - (c == Int(batch.labels[row]) ? 0.85 : 0.05)) < 1e-6)
-        } }
+        for row in 0..<8 {
+            for c in 0..<4 {
+                #expect(abs(batch.targets[row * 4 + c] - (c == Int(batch.labels[row]) ? 0.85 : 0.05)) < 1e-6)
+            }
+        }
     }
 
     @Test func splitsAreDisjointAndStratified() throws {
         let corpus = try ImageCorpus(name: "s", training: Self.images(100), test: Self.images(10))
-        let splits = try DataSplits(corpus, weights: 40, architecture: 20, validation: 12, random: RandomSource(seed: 5))
+        let splits = try DataSplits(
+            corpus, weights: 40, architecture: 20, validation: 12, random: RandomSource(seed: 5))
         let parts = [splits.weights.indices, splits.architecture.indices, splits.validation.indices]
         #expect(parts.map(\.count) == [40, 20, 12])
         #expect(Set(parts.joined()).count == 72)

@@ -62,26 +62,42 @@ import Training
             error?.description
                 == "\(folder.path("train-images-idx3-ubyte")): no such file, with or without .gz. Install Debian's "
                 + "package dataset-fashion-mnist, or name the folder that holds the four IDX files.")
-        #expect(Self.failure { _ = try KnownCorpus.cifar10.load() }?.message.hasPrefix("data set cifar10: no folder") == true)
+        #expect(
+            Self.failure { _ = try KnownCorpus.cifar10.load() }?.message.hasPrefix("data set cifar10: no folder")
+                == true)
         #expect(
             Self.failure { _ = try KnownCorpus.named("imagenet") }?.message
                 == "unknown data set 'imagenet'; known: fashion-mnist, mnist, cifar10, cifar100.")
     }
 
-    @Test(arguments: [
-        ("train-images-idx3-ubyte", idx(0x803, [4, 2, 3], [1, 2, 3]), DataError.Code.truncated,
-            "the header states 4x2x3, 40 bytes in all, found 19. Fetch it again."),
-        ("train-images-idx3-ubyte", [0, 0], .truncated, "an IDX file of images starts with 16 bytes, found 2 in all"),
-        ("train-labels-idx1-ubyte", idx(0x803, [1, 2, 3], [0, 0, 0, 0, 0, 0]), .wrongFormat,
-            "expected the magic number 0x00000801 of IDX labels, found 0x00000803"),
-        ("train-labels-idx1-ubyte", idx(0x801, [4], [0, 1, 10, 3]), .badLabel, "label 2 is 10, expected 0 to 9"),
-        ("train-labels-idx1-ubyte", idx(0x801, [3], [0, 1, 2]), .mismatch,
-            "holds 3 labels, but train-images-idx3-ubyte holds 4 images"),
-        ("t10k-images-idx3-ubyte", idx(0x803, [0x7fff_ffff, 0x7fff_ffff, 0x7fff_ffff], []), .wrongFormat,
-            "the header states the impossible size [2147483647, 2147483647, 2147483647]"),
-        ("t10k-labels-idx1-ubyte", idx(0x801, [2], [0, 1, 2]), .wrongFormat,
-            "1 bytes follow the 10 that the header states"),
-    ] as [(String, [UInt8], DataError.Code, String)])
+    @Test(
+        arguments: [
+            (
+                "train-images-idx3-ubyte", idx(0x803, [4, 2, 3], [1, 2, 3]), DataError.Code.truncated,
+                "the header states 4x2x3, 40 bytes in all, found 19. Fetch it again."
+            ),
+            (
+                "train-images-idx3-ubyte", [0, 0], .truncated,
+                "an IDX file of images starts with 16 bytes, found 2 in all"
+            ),
+            (
+                "train-labels-idx1-ubyte", idx(0x803, [1, 2, 3], [0, 0, 0, 0, 0, 0]), .wrongFormat,
+                "expected the magic number 0x00000801 of IDX labels, found 0x00000803"
+            ),
+            ("train-labels-idx1-ubyte", idx(0x801, [4], [0, 1, 10, 3]), .badLabel, "label 2 is 10, expected 0 to 9"),
+            (
+                "train-labels-idx1-ubyte", idx(0x801, [3], [0, 1, 2]), .mismatch,
+                "holds 3 labels, but train-images-idx3-ubyte holds 4 images"
+            ),
+            (
+                "t10k-images-idx3-ubyte", idx(0x803, [0x7fff_ffff, 0x7fff_ffff, 0x7fff_ffff], []), .wrongFormat,
+                "the header states the impossible size [2147483647, 2147483647, 2147483647]"
+            ),
+            (
+                "t10k-labels-idx1-ubyte", idx(0x801, [2], [0, 1, 2]), .wrongFormat,
+                "1 bytes follow the 10 that the header states"
+            ),
+        ] as [(String, [UInt8], DataError.Code, String)])
     func damagedIDXIsRefused(_ name: String, _ bytes: [UInt8], _ code: DataError.Code, _ message: String) throws {
         let folder = try TemporaryFolder()
         try Self.write(to: folder)

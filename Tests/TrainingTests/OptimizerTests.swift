@@ -16,7 +16,9 @@ import Training
             b = try store.add("b", shape: [5]) { (0..<5).map { Float($0) - 2 } }
         }
 
-        func step(_ optimizer: some Optimizer, _ time: Int, rate: Double, clip: Double? = nil, only: String? = nil) -> Double {
+        func step(_ optimizer: some Optimizer, _ time: Int, rate: Double, clip: Double? = nil, only: String? = nil)
+            -> Double
+        {
             let tensors = [w, b].filter { only == nil || $0.name == only }
             gradients = tensors.map { tensor in
                 (0..<tensor.count).map { Float(sin(Double($0 + 3 * time) + Double(tensor.count))) }
@@ -64,11 +66,14 @@ import Training
         }
     }
 
-    @Test(arguments: [
-        SGD(momentum: 0, nesterov: false), SGD(momentum: 0.9, nesterov: false, weightDecay: 1e-2), SGD(weightDecay: 5e-2),
-        SGD(weightDecay: 5e-2, decays: .matricesOnly), Adam(), Adam(weightDecay: 0.1), Adam(weightDecay: 0.1, decay: .inGradient),
-        Adam(beta1: 0.5, beta2: 0.99, epsilon: 1e-3, weightDecay: 0.1, decays: .matricesOnly),
-    ] as [any Optimizer])
+    @Test(
+        arguments: [
+            SGD(momentum: 0, nesterov: false), SGD(momentum: 0.9, nesterov: false, weightDecay: 1e-2),
+            SGD(weightDecay: 5e-2),
+            SGD(weightDecay: 5e-2, decays: .matricesOnly), Adam(), Adam(weightDecay: 0.1),
+            Adam(weightDecay: 0.1, decay: .inGradient),
+            Adam(beta1: 0.5, beta2: 0.99, epsilon: 1e-3, weightDecay: 0.1, decays: .matricesOnly),
+        ] as [any Optimizer])
     func followsItsDefinition(_ optimizer: any Optimizer) throws {
         let problem = try Problem()
         for time in 0..<20 { _ = problem.step(optimizer, time, rate: 0.05) }
@@ -187,7 +192,9 @@ import Training
         #expect(RateSchedule.constant(3).value(at: 7, of: 0) == 3)
         let warm = RateSchedule.warmUp(steps: 4, then: .linear(from: 1))
         let values = (0...104).map { warm.value(at: $0, of: 104) }
-        for (value, expected) in zip(values.prefix(5), [0.2, 0.4, 0.6, 0.8, 1]) { #expect(abs(value - expected) < 1e-12) }
+        for (value, expected) in zip(values.prefix(5), [0.2, 0.4, 0.6, 0.8, 1]) {
+            #expect(abs(value - expected) < 1e-12)
+        }
         #expect(abs(values[54] - 0.5) < 1e-12)
         #expect(values[104] == 0)
     }

@@ -28,18 +28,31 @@ import Testing
         withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) } + Array(header.utf8) + data
     }
 
-    @Test(arguments: [
-        ([1, 2], StorageError.Code.damaged, "a safetensors file starts with 8 bytes, found 2"),
-        ([255, 255, 255, 255, 255, 255, 255, 255, 1], .damaged, "the header is said to take 18446744073709551615 bytes, but only 1 follow"),
-        (file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, [0, 0]), .damaged,
-            "tensor \"a\" ends at 8, but the data hold 2 bytes: the file was cut short"),
-        (file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#, [0, 0, 0, 0]), .damaged,
-            "tensor \"a\" of shape [2] should lie at 0..<8, found 0..<4"),
-        (file(#"{"a":{"dtype":"F4","shape":[0],"data_offsets":[0,0]}}"#), .unsupported, "tensor \"a\" has the unknown type F4"),
-        (file(#"{"a":{"dtype":"F32","shape":[4611686018427387904,8],"data_offsets":[0,0]}}"#), .damaged,
-            "tensor \"a\" has the impossible shape [4611686018427387904, 8]"),
-        (file("{}", [1]), .damaged, "1 bytes follow the last tensor"),
-    ] as [([UInt8], StorageError.Code, String)])
+    @Test(
+        arguments: [
+            ([1, 2], StorageError.Code.damaged, "a safetensors file starts with 8 bytes, found 2"),
+            (
+                [255, 255, 255, 255, 255, 255, 255, 255, 1], .damaged,
+                "the header is said to take 18446744073709551615 bytes, but only 1 follow"
+            ),
+            (
+                file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, [0, 0]), .damaged,
+                "tensor \"a\" ends at 8, but the data hold 2 bytes: the file was cut short"
+            ),
+            (
+                file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#, [0, 0, 0, 0]), .damaged,
+                "tensor \"a\" of shape [2] should lie at 0..<8, found 0..<4"
+            ),
+            (
+                file(#"{"a":{"dtype":"F4","shape":[0],"data_offsets":[0,0]}}"#), .unsupported,
+                "tensor \"a\" has the unknown type F4"
+            ),
+            (
+                file(#"{"a":{"dtype":"F32","shape":[4611686018427387904,8],"data_offsets":[0,0]}}"#), .damaged,
+                "tensor \"a\" has the impossible shape [4611686018427387904, 8]"
+            ),
+            (file("{}", [1]), .damaged, "1 bytes follow the last tensor"),
+        ] as [([UInt8], StorageError.Code, String)])
     func damagedFilesAreRefused(_ bytes: [UInt8], _ code: StorageError.Code, _ message: String) {
         #expect(throws: StorageError(code, message, file: "w.safetensors")) {
             try SafeTensors(decoding: bytes, file: "w.safetensors")
@@ -51,7 +64,9 @@ import Testing
         var random = RandomSource(seed: 1)
         for _ in 0..<3000 {
             var bytes = whole
-            for _ in 0...random.integer(below: 4) { bytes[random.integer(below: bytes.count)] = UInt8(random.integer(below: 256)) }
+            for _ in 0...random.integer(below: 4) {
+                bytes[random.integer(below: bytes.count)] = UInt8(random.integer(below: 256))
+            }
             if random.bernoulli(0.3) { bytes.removeLast(random.integer(below: bytes.count)) }
             if let read = try? SafeTensors(decoding: bytes, file: "f") { #expect(read.tensors.count <= 4) }
         }
@@ -79,7 +94,8 @@ import Testing
         #expect(refused.isEmpty)
         #expect(latest.step == 3000)
         #expect(latest.tensors == (try Self.checkpoint(3000)).tensors)
-        #expect(try latest.value(State.self, of: "state") == State(random: RandomSource(seed: 3000), losses: [1.5, 0.1]))
+        #expect(
+            try latest.value(State.self, of: "state") == State(random: RandomSource(seed: 3000), losses: [1.5, 0.1]))
         #expect(throws: StorageError.self) { try latest.value(State.self, of: "search") }
         let names = try FileManager.default.contentsOfDirectory(atPath: store.folder.path)
         #expect(names.sorted() == ["step-0000000200", "step-0000003000"])
@@ -122,7 +138,8 @@ import Testing
         do { try full.save(Self.checkpoint(2)) } catch let caught { error = caught as? StorageError }
         #expect(error?.code == .diskFull)
         #expect(
-            error?.message == "0 of 2072 bytes were written: no room is left on the disk. The checkpoint of step 2 was not "
+            error?.message
+                == "0 of 2072 bytes were written: no room is left on the disk. The checkpoint of step 2 was not "
                 + "saved. The checkpoint of step 1 is intact.")
         #expect(try full.latest()?.checkpoint.tensors == Self.checkpoint(1).tensors)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["step-0000000001"])

@@ -15,7 +15,8 @@ import Training
     }
 
     static func trainer(
-        _ steps: Int, source: NetworkSource? = nil, seed: UInt64 = 3, batch: Int = 6, folder: URL? = nil, interval: Int = 4,
+        _ steps: Int, source: NetworkSource? = nil, seed: UInt64 = 3, batch: Int = 6, folder: URL? = nil,
+        interval: Int = 4,
         backend: Backend? = nil
     ) throws -> Trainer<SGD> {
         let random = RandomSource(seed: seed)
@@ -23,7 +24,8 @@ import Training
             TinyNetwork.splits(30).weights, batchSize: batch, augmentation: Augmentation(cropPadding: 1, mixup: 0.2),
             random: random.fork("data"))
         let trainer = try Trainer(
-            source ?? .fixed(TinyNetwork.graph(batch: batch, dropout: 0.2).trainingForm()), store: ParameterStore(), loader: loader,
+            source ?? .fixed(TinyNetwork.graph(batch: batch, dropout: 0.2).trainingForm()), store: ParameterStore(),
+            loader: loader,
             configuration: configuration(steps), backend: backend ?? executor(), random: random)
         trainer.checkpoints = folder.map { CheckpointPolicy(CheckpointStore(folder: $0), every: interval) }
         return trainer
@@ -49,7 +51,8 @@ import Training
         let loader = try BatchLoader(splits.weights, batchSize: 7, random: random)
         let trainer = try Trainer(
             .fixed(network.trainingForm()), store: ParameterStore(), loader: loader,
-            configuration: Configuration(steps: 60, optimizer: SGD(), rate: .cosine(from: 0.1)), backend: Self.executor(),
+            configuration: Configuration(steps: 60, optimizer: SGD(), rate: .cosine(from: 0.1)),
+            backend: Self.executor(),
             random: random)
         var progress: [TrainingProgress] = []
         trainer.onProgress = { progress.append($0) }
@@ -102,10 +105,12 @@ import Training
         let form = try network.calibrationForm()
         let loader = try BatchLoader(split, batchSize: 6, random: random.fork("recalibration"))
         var sums = form.outputs.dropFirst().map { [Double](repeating: 0, count: form.type(of: $0).count) }
-        let values = Dictionary(uniqueKeysWithValues: store.tensors.map { ($0.name, ReferenceTensor<Double>($0.literal)) })
+        let values = Dictionary(
+            uniqueKeysWithValues: store.tensors.map { ($0.name, ReferenceTensor<Double>($0.literal)) })
         for step in 0..<3 {
             let images = ReferenceTensor<Double>(.f32, [6, 1, 6, 6], loader.batch(step).images.map(Double.init))
-            for (i, tensor) in try Interpreter.run(form, inputs: [images], parameters: values).dropFirst().enumerated() {
+            for (i, tensor) in try Interpreter.run(form, inputs: [images], parameters: values).dropFirst().enumerated()
+            {
                 for (c, x) in tensor.reals.enumerated() { sums[i][c] += x / 3 }
             }
         }
@@ -209,7 +214,8 @@ import Training
             try Self.trainer(1, source: .fixed(TinyNetwork.graph(batch: 5).trainingForm())).run()
         }
         #expect(
-            error?.description == "images: the network expects f32[5,1,6,6]; the batch holds images f32[6, 1, 6, 6] and "
+            error?.description
+                == "images: the network expects f32[5,1,6,6]; the batch holds images f32[6, 1, 6, 6] and "
                 + "targets f32[6, 3]")
     }
 }

@@ -8,7 +8,8 @@ enum CIFAR {
     static let side = 32
 
     /// Images and the last label byte (the fine label) of each record.
-    static func read(_ url: URL, labelBytes: Int, classes: Int) throws(DataError) -> (pixels: [UInt8], labels: [Int32]) {
+    static func read(_ url: URL, labelBytes: Int, classes: Int) throws(DataError) -> (pixels: [UInt8], labels: [Int32])
+    {
         let bytes = try CompressedFile.read(url)
         let plane = side * side
         let record = labelBytes + 3 * plane

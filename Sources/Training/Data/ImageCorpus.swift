@@ -117,7 +117,8 @@ public struct KnownCorpus: Sendable, Hashable {
         let labels = try IDX.labels(labelFile)
         guard images.count == labels.count else {
             throw DataError(
-                .mismatch, "holds \(labels.count) labels, but \(imageFile.lastPathComponent) holds \(images.count) images",
+                .mismatch,
+                "holds \(labels.count) labels, but \(imageFile.lastPathComponent) holds \(images.count) images",
                 file: labelFile.path)
         }
         try ImageSet.checkLabels(labels, classes: classNames.count, file: labelFile.path)

@@ -41,7 +41,8 @@ public struct Evaluator {
             result.loss += Double(program.output(0)[0]) * Double(batch.capacity)
             result.correct += Int(
                 martlet_data_correct(
-                    program.output(1).baseAddress, batch.labels.baseAddress, Int64(batch.count), Int64(batch.classCount)))
+                    program.output(1).baseAddress, batch.labels.baseAddress, Int64(batch.count), Int64(batch.classCount)
+                ))
             result.count += batch.count
         }
         result.loss /= Double(max(result.count, 1))
@@ -90,7 +91,8 @@ public struct Evaluator {
             if let literal = given[name] {
                 let type = graph.type(of: value)
                 // A parameter made for the widest of several networks takes the statistics of this one first.
-                guard literal.element == .f32, type.rank == 1, literal.shape.count == 1, literal.count <= type.count else {
+                guard literal.element == .f32, type.rank == 1, literal.shape.count == 1, literal.count <= type.count
+                else {
                     throw ShapeError("expected statistics \(type), found \(literal.type)", at: name)
                 }
                 let tensor = StoredTensor(name, shape: type.shape, kind: .statistic)

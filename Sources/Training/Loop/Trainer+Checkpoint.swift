@@ -69,7 +69,8 @@ extension Trainer {
 
     private func part(_ name: String, of checkpoint: Checkpoint) throws(StorageError) -> SafeTensors {
         guard let tensors = checkpoint.tensors[name] else {
-            throw StorageError(.missing, "the checkpoint of step \(checkpoint.step) lacks it", file: name + ".safetensors")
+            throw StorageError(
+                .missing, "the checkpoint of step \(checkpoint.step) lacks it", file: name + ".safetensors")
         }
         return tensors
     }

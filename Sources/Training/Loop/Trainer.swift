@@ -111,9 +111,13 @@ public final class Trainer<O: Optimizer> {
     }
 
     private func report(_ network: NetworkStep, _ batch: Batch, rate: Double, norm: Double) {
-        let now = (loss: Double(network.loss), accuracy: Double(network.correct(in: batch)) / Double(max(batch.count, 1)))
+        let now = (
+            loss: Double(network.loss), accuracy: Double(network.correct(in: batch)) / Double(max(batch.count, 1))
+        )
         // Averages over about the last twenty steps.
-        recent = recent.map { ($0.loss + 0.05 * (now.loss - $0.loss), $0.accuracy + 0.05 * (now.accuracy - $0.accuracy)) } ?? now
+        recent =
+            recent.map { ($0.loss + 0.05 * (now.loss - $0.loss), $0.accuracy + 0.05 * (now.accuracy - $0.accuracy)) }
+            ?? now
         pace.count(batch.count)
         onProgress?(
             TrainingProgress(

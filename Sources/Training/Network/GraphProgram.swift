@@ -28,7 +28,8 @@ public struct Backend {
             throw ShapeError("the graph has \(expected.count) parameters, found \(parameters.count)", at: graph.name)
         }
         for ((name, value), tensor) in zip(expected, parameters) where tensor.shape != graph.type(of: value).shape {
-            throw ShapeError("the graph asks for \(graph.type(of: value)), the store holds shape \(tensor.shape)", at: name)
+            throw ShapeError(
+                "the graph asks for \(graph.type(of: value)), the store holds shape \(tensor.shape)", at: name)
         }
         return try make(graph, parameters)
     }

@@ -59,7 +59,8 @@ extension Graph {
         for node in nodes.reversed() {
             for (index, operand) in node.operands.enumerated() {
                 let passes = node.op.isView || node.op is Slice || node.op is Identity
-                uses[operand.id] = passes && index == 0 ? uses[node.results[0].id] : ParameterUse(op: node.op, operand: index)
+                uses[operand.id] =
+                    passes && index == 0 ? uses[node.results[0].id] : ParameterUse(op: node.op, operand: index)
             }
         }
         return uses

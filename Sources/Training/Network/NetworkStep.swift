@@ -39,7 +39,8 @@ public final class NetworkStep {
     public func correct(in batch: Batch) -> Int {
         let logits = program.output(1)
         return Int(
-            martlet_data_correct(logits.baseAddress, batch.labels.baseAddress, Int64(batch.count), Int64(batch.classCount)))
+            martlet_data_correct(
+                logits.baseAddress, batch.labels.baseAddress, Int64(batch.count), Int64(batch.classCount)))
     }
 
     /// Forward and backward on a batch.

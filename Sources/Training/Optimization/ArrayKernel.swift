@@ -13,7 +13,8 @@ func call(
             integers.withUnsafeBufferPointer { integers in
                 reals.withUnsafeBufferPointer { reals in
                     var record = MartletCall(
-                        in: operands.baseAddress, out: results.baseAddress, p: integers.baseAddress, f: reals.baseAddress,
+                        in: operands.baseAddress, out: results.baseAddress, p: integers.baseAddress,
+                        f: reals.baseAddress,
                         scratch: nil, phase: 0, part: 0, parts: 1)
                     kernel(&record)
                 }

@@ -112,7 +112,8 @@ public final class ParameterStore {
                 throw ShapeError("the store holds no such parameter", at: item.name)
             }
             guard tensor.shape == item.literal.shape, item.literal.element == .f32 else {
-                throw ShapeError("expected \(TensorType(.f32, tensor.shape)), found \(item.literal.type)", at: item.name)
+                throw ShapeError(
+                    "expected \(TensorType(.f32, tensor.shape)), found \(item.literal.type)", at: item.name)
             }
             pairs.append((tensor, item.literal))
         }

@@ -28,7 +28,8 @@ public struct Checkpoint: Sendable {
     public func value<T: Decodable>(_ type: T.Type = T.self, of name: String) throws(StorageError) -> T {
         guard let bytes = documents[name] else {
             throw StorageError(
-                .missing, "the checkpoint of step \(step) holds no document '\(name)'; "
+                .missing,
+                "the checkpoint of step \(step) holds no document '\(name)'; "
                     + "known: \(documents.keys.sorted().joined(separator: ", "))", file: name + ".json")
         }
         do {

@@ -31,7 +31,8 @@ public struct CheckpointStore: Sendable {
     /// The steps of which there is a checkpoint, latest first.
     public func steps() -> [Int] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-        return names.filter { $0.hasPrefix(Self.prefix) }.compactMap { Int($0.dropFirst(Self.prefix.count)) }.sorted(by: >)
+        return names.filter { $0.hasPrefix(Self.prefix) }.compactMap { Int($0.dropFirst(Self.prefix.count)) }.sorted(
+            by: >)
     }
 
     /// Writes a checkpoint, then removes the oldest beyond those to keep.

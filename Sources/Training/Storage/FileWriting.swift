@@ -10,7 +10,9 @@ package enum FileWriting {
         guard file >= 0 else { throw failure("cannot be created", path) }
         var written = 0
         while written < bytes.count {
-            let count = bytes.withUnsafeBytes { Foundation.write(file, $0.baseAddress! + written, bytes.count - written) }
+            let count = bytes.withUnsafeBytes {
+                Foundation.write(file, $0.baseAddress! + written, bytes.count - written)
+            }
             if count < 0 {
                 if errno == EINTR { continue }
                 let error = failure("\(written) of \(bytes.count) bytes were written", path)

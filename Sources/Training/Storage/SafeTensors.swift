@@ -85,7 +85,8 @@ public struct SafeTensors: Sendable, Hashable {
         var offset = 0
         for (name, tensor) in spans {
             guard let element = Self.names.first(where: { $0.value == tensor.dtype })?.key else {
-                throw StorageError(.unsupported, "tensor \(quote(name)) has the unknown type \(tensor.dtype)", file: file)
+                throw StorageError(
+                    .unsupported, "tensor \(quote(name)) has the unknown type \(tensor.dtype)", file: file)
             }
             var size = element.size
             for dimension in tensor.shape {

@@ -21,6 +21,7 @@ public enum Registry {
         Gather.self,
         // Linear algebra and convolution
         MatMul.self, Linear.self, FusedMatMul.self, Conv2D.self, FusedConv2D.self, Conv2DInputGradient.self, Conv2DFilterGradient.self,
+        ConvolutionChain.self, JoinedConvolutions.self,
         // Normalisation and pooling
         BatchNorm.self, BatchNormGradient.self, BatchNormInference.self,
         MaxPool2D.self, MaxPool2DGradient.self, MaxPool2DSelection.self, AveragePool2D.self, AveragePool2DGradient.self,

@@ -1,0 +1,176 @@
+extension LayerEmitter {
+    /// Rows of the result at once, so that the rows between fit into a quarter of the second cache; a divisor of the height.
+    func defaultBand(producer: Layer?, depthwise: Layer, project: Layer?) -> Int {
+        guard case .depthwise(let window) = depthwise.kind else { return 1 }
+        let m = program.tensors[depthwise.inputs[0]], d = program.tensors[depthwise.output]
+        let projects = if case .dense? = project?.kind { true } else { false }
+        return divisor(of: d.height) { band in
+            let rows = min((band - 1) * window.stride + (window.size - 1) * window.dilation + 1, m.height)
+            let ring = producer == nil ? 0 : rows * m.width * unit.pixelStride(m.channels)
+            let middle = projects ? band * d.width * unit.pixelStride(d.channels) : 0
+            return (ring + middle) * 4 <= unit.l2 / 4
+        }
+    }
+
+    /// Emits a depthwise convolution together with the layer before it, which makes its rows as they are needed, and, when
+    /// nothing else reads the result, the projection behind it or the channels' sums.
+    ///
+    /// The rows between live in a ring that stays in the cache. Returns how many layers were taken.
+    mutating func emitBand(producer: Layer?, depthwise: Layer, after: Int) -> Int {
+        guard case .depthwise(let window) = depthwise.kind else { preconditionFailure("a band is built around a depthwise convolution") }
+        let layers = program.layers
+        let x = program.tensors[(producer ?? depthwise).inputs[0]]
+        let m = program.tensors[depthwise.inputs[0]], d = program.tensors[depthwise.output]
+        var taken = (producer == nil ? 0 : 1) + 1
+        var project: Layer?
+        var pool: Layer?
+        if after < layers.count {
+            let next = layers[after]
+            if case .dense(let w) = next.kind, w.isPoint, next.inputs == [depthwise.output], next.scale == nil,
+                uses[depthwise.output] == 1, program.tensors[depthwise.output].parent == nil
+            {
+                project = next
+                taken += 1
+            } else if next.kind == .globalAverage, next.inputs == [depthwise.output] {
+                pool = next
+                taken += 1
+            }
+        }
+
+        let ms = producer == nil ? stride(depthwise.inputs[0]) : unit.pixelStride(m.channels)
+        let ds = project == nil ? stride(depthwise.output) : unit.pixelStride(d.channels)
+        let reach = (window.size - 1) * window.dilation
+        func ringRows(_ band: Int) -> Int { min((band - 1) * window.stride + reach + 1, m.height) }
+        let ringRow = m.width * ms
+        let chosen = defaultBand(producer: producer, depthwise: depthwise, project: project)
+        let band = options.band.flatMap { $0 > 0 && d.height % $0 == 0 ? $0 : nil } ?? chosen
+        let ring = ringRows(band)
+
+        var parameters: [(name: String, operand: ProgramStep.Operand)] = [("x", .tensor((producer ?? depthwise).inputs[0]))]
+        let last = project ?? depthwise
+        parameters.append(("y", .output(last.output)))
+        if let r = project?.residual { parameters.append(("r", .tensor(r))) }
+        if let pool { parameters.append(("sum", .output(pool.output))) }
+
+        var scratch = 0
+        func reserve(_ floats: Int) -> Int {
+            defer { scratch += (floats + 15) / 16 * 16 }
+            return scratch
+        }
+        let ringAt = producer == nil ? 0 : reserve(ring * ringRow)
+        let bandAt = project == nil ? 0 : reserve(band * d.width * ds)
+        var body: [String] = []
+        if producer != nil { body.append("float *ring = t + \(ringAt);") }
+        if project != nil { body.append("float *mid = t + \(bandAt);") }
+        if let pool {
+            let c = unit.vectors(program.tensors[pool.output].channels) * unit.lanes
+            body.append("for (long c = 0; c < \(c); c += VL) V_STORE(sum + c, V_ZERO);")
+        }
+        if producer != nil { body.append("long have = 0;") }
+        var stem: Stem?
+        if let producer, x.planes, case .dense(let w) = producer.kind {
+            stem = Stem(layer: producer, window: w, x: x, y: m, rows: ringRows(band), unit: unit)
+            body += stem!.table
+        }
+        body.append("for (long y0 = 0; y0 < \(d.height); y0 += \(band)) {")
+        if let producer {
+            body += [
+                "    long need = (y0 + \(band - 1)) * \(window.stride) + \(reach + 1 - window.top);",
+                "    if (need > \(m.height)) need = \(m.height);",
+            ]
+            let packed: PackedMatrix
+            var kernel = MatrixKernel(pixels: 1, vectors: 1, pixelStride: stride(producer.inputs[0]), function: producer.function)
+            var run = PackedMatrix.Run(x: "x1", y: "y1", yStride: ms)
+            let row = "float *y1 = ring + i1 % \(ring) * \(ringRow);"
+            if let stem {
+                let at = reserve(stem.scratch)
+                packed = stem.pack(blob: &blob, unit: unit)
+                body += stem.copy(first: "have", last: "need", into: "(t + \(at))").map { "    " + $0 }
+                kernel.taps = .flat
+                kernel.pixelStride = stem.window.stride
+                run.prologue = [
+                    "for (long i1 = have; i1 < need; ++i1) {", "const float *x1 = t + \(at) + (i1 - have) * \(stem.rowStep); \(row)",
+                ]
+                run.epilogue = ["}"]
+            } else {
+                let whole = band == d.height
+                packed = PackedMatrix(
+                    producer.weights, bias: producer.bias, outputs: m.channels, inputs: x.channels, taps: 1,
+                    pixels: whole ? m.pixels : m.width, unit: unit, blob: &blob)
+                if whole {
+                    run.x = "x"
+                    run.y = "ring"
+                } else {
+                    run.prologue = ["for (long i1 = have; i1 < need; ++i1) {", "const float *x1 = x + i1 * \(m.width * kernel.pixelStride); \(row)"]
+                    run.epilogue = ["}"]
+                }
+            }
+            body += packed.loops(kernel, run: run, library: &library, tapTable: stem == nil ? nil : "taps").map { "    " + $0 }
+            body.append("    have = need;")
+        }
+
+        // Depthwise.
+        let cv = unit.vectors(d.channels)
+        var w = [Float](repeating: 0, count: cv * unit.lanes * window.size * window.size)
+        let taps = window.size * window.size
+        for c in 0..<d.channels {
+            for t in 0..<taps {
+                w[(c / unit.lanes * taps + t) * unit.lanes + c % unit.lanes] = depthwise.weights[c * taps + t]
+            }
+        }
+        let bias = blob.append((0..<cv * unit.lanes).map { $0 < depthwise.bias.count ? depthwise.bias[$0] : 0 })
+        let weights = blob.append(w)
+        body += [
+            "    for (long i = y0; i < y0 + \(band); ++i) {",
+            "        const float *rows[\(window.size)];",
+            "        long top = i * \(window.stride) - \(window.top), first = 0, last = \(window.size);",
+            window.dilation == 1
+                ? "        if (top < 0) first = -top;" : "        if (top < 0) first = (\(window.dilation - 1) - top) / \(window.dilation);",
+            "        while (last > 0 && top + (last - 1) * \(window.dilation) >= \(m.height)) --last;",
+            producer == nil
+                ? "        for (long j = first; j < last; ++j) rows[j] = x + (top + j * \(window.dilation)) * \(ringRow);"
+                : "        for (long j = first; j < last; ++j) rows[j] = ring + (top + j * \(window.dilation)) % \(ring) * \(ringRow);",
+            project == nil
+                ? "        float *y1 = y + i * \(d.width * ds);" : "        float *y1 = mid + (i - y0) * \(d.width * ds);",
+        ]
+        let limit = max(1, unit.registers - window.size - 3)
+        let most = min(14, limit)
+        let runs = (d.width + most - 1) / most
+        var column = 0
+        for r in 0..<runs {
+            let pixels = d.width / runs + (r < d.width % runs ? 1 : 0)
+            let start = column * window.stride - window.left
+            let missingLeft = max(0, -start)
+            let missingRight = max(0, start + (pixels - 1) * window.stride + reach + 1 - m.width)
+            let kernel = DepthwiseKernel(
+                pixels: pixels, taps: window.size, stride: window.stride, dilation: window.dilation, missingLeft: missingLeft,
+                missingRight: missingRight, pixelStride: ms, function: depthwise.function, sums: pool != nil)
+            body.append(
+                "        \(library.use(kernel))(rows, \((start + missingLeft) * ms), W + \(weights), W + \(bias), y1 + \(column * ds), \(ds), \(cv), first, last\(pool == nil ? "" : ", sum"));"
+            )
+            column += pixels
+        }
+        body.append("    }")
+
+        if let project {
+            let y = program.tensors[project.output]
+            let packed = PackedMatrix(
+                project.weights, bias: project.bias, outputs: y.channels, inputs: d.channels, taps: 1, pixels: band * d.width, unit: unit,
+                blob: &blob)
+            let kernel = MatrixKernel(pixels: 1, vectors: 1, pixelStride: ds, function: project.function)
+            let ys = stride(project.output)
+            let run = PackedMatrix.Run(
+                x: "mid", y: "(y + y0 * \(d.width * ys))", yStride: ys,
+                residual: project.residual.map { .init(base: "(r + y0 * \(d.width * stride($0)))", stride: stride($0)) })
+            body += packed.loops(kernel, run: run, library: &library).map { "    " + $0 }
+        }
+        body.append("}")
+        if let pool {
+            let c = unit.vectors(program.tensors[pool.output].channels) * unit.lanes
+            body.append("for (long c = 0; c < \(c); c += VL) V_STORE(sum + c, V_SCALE(V_LOAD(sum + c), \((1 / Float(d.pixels)).cLiteral)));")
+        }
+        add(last, producer == nil ? "depthwise" : "band", parameters: parameters, scratch: scratch, body: body,
+            with: [producer, project == nil ? nil : depthwise].compactMap { $0 })
+        return taken
+    }
+}

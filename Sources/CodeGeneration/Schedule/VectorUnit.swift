@@ -1,0 +1,34 @@
+/// What the kernels must know of the target: how wide its vectors are, how many there are, how large its caches.
+public struct VectorUnit: Hashable, Sendable {
+    /// Floats in one vector register; a power of two, at least 4.
+    public var lanes: Int
+    /// Architectural vector registers.
+    public var registers: Int
+    /// First-level data cache, bytes.
+    public var l1: Int
+    /// Second-level cache, bytes, as far as one core may count on it.
+    public var l2: Int
+
+    public init(lanes: Int, registers: Int, l1: Int = 32 << 10, l2: Int = 1 << 20) {
+        self.lanes = lanes
+        self.registers = registers
+        self.l1 = l1
+        self.l2 = l2
+    }
+
+    public static let avx512 = VectorUnit(lanes: 16, registers: 32)
+    public static let avx2 = VectorUnit(lanes: 8, registers: 16, l2: 512 << 10)
+    public static let neon = VectorUnit(lanes: 4, registers: 32, l2: 512 << 10)
+
+    /// Vectors that hold `channels` floats.
+    func vectors(_ channels: Int) -> Int { (channels + lanes - 1) / lanes }
+
+    /// Floats from one pixel to the next in a channels-last image.
+    ///
+    /// Whole vectors; and one more where pixels would lie a multiple of 2 KiB apart, because a tile of pixels would
+    /// then fall into a few sets of the first-level cache.
+    func pixelStride(_ channels: Int) -> Int {
+        let floats = vectors(channels) * lanes
+        return floats % 512 == 0 ? floats + lanes : floats
+    }
+}

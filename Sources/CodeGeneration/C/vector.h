@@ -1,12 +1,20 @@
-/* Vectors of VL floats. The first half says them in the compiler's vector extension, the second in plain C99. */
-#if defined(__GNUC__) && !defined(MARTLET_PLAIN_C)
-typedef float V __attribute__((vector_size(4 * VL), may_alias));
-typedef int VI __attribute__((vector_size(4 * VL), may_alias));
-#define MT_KERNEL static __attribute__((noinline, unused))
-#define MT_INLINE static inline __attribute__((always_inline, unused))
+/* Vectors of VL floats. The first half says them in the compiler's vector extension, where the target has registers of that
+   width; the second in plain C99, for every other compiler and target. */
+#if defined(__GNUC__)
+#define MT_UNUSED __attribute__((unused))
+#else
+#define MT_UNUSED
+#endif
+#if defined(__GNUC__) && !defined(MARTLET_PLAIN_C) \
+    && (VL == 4 || (VL == 8 && defined(__AVX__)) || (VL == 16 && defined(__AVX512F__)))
+typedef float V __attribute__((vector_size(4 * VL)));
+typedef int VI __attribute__((vector_size(4 * VL)));
+typedef float VM __attribute__((vector_size(4 * VL), aligned(4), may_alias));
+#define MT_KERNEL static __attribute__((noinline)) MT_UNUSED
+#define MT_INLINE static inline __attribute__((always_inline)) MT_UNUSED
 #define MT_PREFETCH(p) __builtin_prefetch((p), 0, 2)
-#define V_LOAD(p) (*(const V *)(const void *)(p))
-#define V_STORE(p, a) (*(V *)(void *)(p) = (a))
+#define V_LOAD(p) ((V)*(const VM *)(const void *)(p))
+#define V_STORE(p, a) (*(VM *)(void *)(p) = (VM)(a))
 #define V_ZERO ((V){0})
 #define V_SPLAT(s) ((V){0} + (s))
 #define V_ADD(a, b) ((a) + (b))
@@ -58,8 +66,8 @@ MT_INLINE V v_exp2(V t)
 }
 #else
 typedef struct { float e[VL]; } V;
-#define MT_KERNEL static
-#define MT_INLINE static
+#define MT_KERNEL static MT_UNUSED
+#define MT_INLINE static MT_UNUSED
 #define MT_PREFETCH(p) ((void)(p))
 #define V_LOAD(p) v_load(p)
 #define V_STORE(p, a) v_store(p, a)
@@ -86,7 +94,22 @@ MT_INLINE V v_fma(V c, V a, V b) { MT_EACH(c.e[i] + a.e[i] * b.e[i]); }
 MT_INLINE V v_max(V a, V b) { MT_EACH(a.e[i] > b.e[i] ? a.e[i] : b.e[i]); }
 MT_INLINE V v_min(V a, V b) { MT_EACH(a.e[i] < b.e[i] ? a.e[i] : b.e[i]); }
 MT_INLINE V v_reciprocal(V a) { MT_EACH(1.0f / a.e[i]); }
-MT_INLINE V v_exp2(V a) { MT_EACH(exp2f(a.e[i])); }
+MT_INLINE float v_exp2_lane(float t)
+{
+    union {
+        float real;
+        int bits;
+    } p;
+    t = t < -126.0f ? -126.0f : t > 127.0f ? 127.0f : t;
+    {
+        const int n = (int)(t < 0.0f ? t - 0.5f : t + 0.5f);
+        const float f = t - (float)n;
+        p.real = ((((f * 1.339887440e-3f + 9.618437357e-3f) * f + 5.550332548e-2f) * f + 2.402264791e-1f) * f + 6.931472028e-1f) * f + 1.0f;
+        p.bits += n * 8388608;
+    }
+    return p.real;
+}
+MT_INLINE V v_exp2(V a) { MT_EACH(v_exp2_lane(a.e[i])); }
 MT_INLINE void v_store(float *p, V a)
 {
     int i;
@@ -107,3 +130,23 @@ MT_INLINE V v_sigmoid(V x)
     return v_reciprocal(V_ADD(v_exp2(V_SCALE(x, -1.442695041f)), V_SPLAT(1.0f)));
 }
 MT_INLINE V v_silu(V x) { return V_MUL(x, v_sigmoid(x)); }
+/* 1 - 2 / (e^2x + 1). */
+MT_INLINE V v_tanh(V x)
+{
+    return V_SUB(V_SPLAT(1.0f), V_SCALE(v_reciprocal(V_ADD(v_exp2(V_SCALE(x, 2.885390082f)), V_SPLAT(1.0f))), 2.0f));
+}
+/* x / 2 + |x| erf(|x| / sqrt 2) / 2, with Abramowitz and Stegun's 7.1.26 for erf: its error stays below 1.5e-7. */
+MT_INLINE V v_gelu(V x)
+{
+    V a = v_max(x, V_SCALE(x, -1.0f));
+    V t = V_SPLAT(1.0f), p;
+    V_FMAS(t, 0.3275911f * 0.707106781f, a);
+    t = v_reciprocal(t);
+    p = V_SPLAT(-1.453152027f);
+    V_FMAS(p, 1.061405429f, t);
+    p = V_ADD(V_MUL(p, t), V_SPLAT(1.421413741f));
+    p = V_ADD(V_MUL(p, t), V_SPLAT(-0.284496736f));
+    p = V_ADD(V_MUL(p, t), V_SPLAT(0.254829592f));
+    p = V_MUL(V_MUL(p, t), v_exp2(V_SCALE(V_MUL(x, x), -0.721347520f)));
+    return V_SCALE(V_SUB(V_ADD(x, a), V_MUL(a, p)), 0.5f);
+}

@@ -27,12 +27,16 @@ struct LayerCode {
                     text += "    const float *const \(name) = \(address(tensor, emitter));\n"
                 case .output(let tensor):
                     let shape = emitter.program.tensors[tensor]
-                    let exact = shape.pixels == 1 && shape.pixelStride == shape.channels && shape.channels % emitter.unit.lanes != 0
-                    if exact {
+                    let vectors = emitter.unit.vectors(shape.channels) * emitter.unit.lanes
+                    if shape.pixelStride == shape.channels && shape.channels % emitter.unit.lanes != 0 {
                         let at = (scratch + 15) / 16 * 16
-                        scratch = at + emitter.unit.vectors(shape.channels) * emitter.unit.lanes
+                        scratch = at + shape.pixels * vectors
                         text += "    float *const \(name) = (float *)scratch + \(at);\n"
-                        copies += "    memcpy(\(address(tensor, emitter)), \(name), \(shape.channels * 4));\n"
+                        let result = address(tensor, emitter)
+                        copies += shape.pixels == 1
+                            ? "    memcpy(\(result), \(name), \(shape.channels * 4));\n"
+                            : "    for (long i = 0; i < \(shape.pixels); ++i) "
+                                + "memcpy(\(result) + i * \(shape.channels), \(name) + i * \(vectors), \(shape.channels * 4));\n"
                     } else {
                         text += "    float *const \(name) = \(address(tensor, emitter));\n"
                     }

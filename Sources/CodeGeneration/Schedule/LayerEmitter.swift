@@ -41,6 +41,12 @@ struct LayerEmitter {
         uses = program.useCounts()
     }
 
+    /// Floats between pixels where a step writes them: whole vectors, in scratch memory where the result has less room.
+    func writtenStride(_ tensor: Int) -> Int {
+        let t = program.tensors[tensor], floats = stride(tensor)
+        return t.parent == nil && t.pixelStride == t.channels ? unit.vectors(floats) * unit.lanes : floats
+    }
+
     /// Floats between pixels of a tensor.
     func stride(_ tensor: Int) -> Int {
         let t = program.tensors[tensor]
@@ -87,7 +93,7 @@ struct LayerEmitter {
 
     mutating func emitDense(_ layer: Layer, _ window: LayerWindow) {
         let x = program.tensors[layer.inputs[0]], y = program.tensors[layer.output]
-        let ys = stride(layer.output)
+        let ys = writtenStride(layer.output)
         var parameters: [(name: String, operand: ProgramStep.Operand)] = [("x", .tensor(layer.inputs[0])), ("y", .output(layer.output))]
         var residual: PackedMatrix.Residual?
         if let r = layer.residual {

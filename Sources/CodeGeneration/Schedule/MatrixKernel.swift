@@ -35,6 +35,7 @@ struct MatrixKernel: MicroKernel {
         let rows = 0..<pixels, columns = 0..<vectors
         var s = "MT_KERNEL void \(name)(const float *x, const float *w, const float *b, \(residual ? "const float *r, long rs, " : "")"
         s += "float *y, long kk, long ys, const float *pf\(tap)\(looseWeights ? ", long ws" : ""))\n{\n"
+        if pixels == 1 { s += "    (void)ys;\(residual ? " (void)rs;" : "")\n" }
         for n in columns { s += "    V b\(n) = V_LOAD(b + \(n) * VL);\n" }
         for m in rows { s += "    V " + columns.map { "a\(m)_\($0) = b\($0)" }.joined(separator: ", ") + ";\n" }
         let address: (Int) -> String

@@ -74,6 +74,7 @@ struct PackedMatrix {
             let width = part.vectors * lanes, panel = width * steps
             lines.append("for (long p = 0; p < \(part.panels); ++p) {")
             lines.append("    const float *w = W + \(offset) + p * \(panel), *b = W + \(bias + channel) + p * \(width), *n = w + \(panel);")
+            lines.append("    (void)n;")
             if let scale {
                 lines.append("    for (long k = 0; k < \(depth); ++k) {")
                 lines.append("        float f = \(scale)[k];")

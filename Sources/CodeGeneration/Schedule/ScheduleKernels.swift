@@ -69,6 +69,10 @@ private struct LayoutChoice {
             return try append(node, operands.map { channelsLast($0, &g) }, "image", &g, exact)
         default:
             let inputs = operands.map { toPlain($0, &g) }
+            let constants = operands.map { g.constant(of: $0) != nil }
+            if ProductKernel.takes(node.op, graph.types(of: node.operands), graph.type(of: node.results[0]), constants: constants, unit) {
+                return try append(node, inputs, ProductKernel.name, &g, exact)
+            }
             if inputs == operands { return nil }
             return g.copy(node, operands: inputs, types: graph.types(of: node.results))
         }

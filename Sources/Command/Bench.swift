@@ -15,6 +15,8 @@ struct Bench: ParsableCommand {
     @Option(help: "The device to measure on; 'martlet targets' lists them.") var target = "host"
     @Option(help: "Threads of one inference.") var threads = 1
     @Option(help: "Seconds of measuring.") var seconds = 0.6
+    @Flag(help: "Leave out transforms that round differently from plain sums.") var exact = false
+    @Flag(help: "Keep the portable body of every operator.") var portable = false
     @Flag(help: "Print the JSON object alone.") var json = false
     @Flag(help: "Also print the time of each step.") var perNode = false
     @Option(help: "Write the steps of one inference as a Chrome trace (with --per-node).") var trace: String?
@@ -26,7 +28,7 @@ struct Bench: ParsableCommand {
 
     func run() throws {
         let target = try TargetLibrary().target(target)
-        let graph = try Pipeline.deployment().run(try model.graph())
+        let graph = try target.deployed(try model.graph(), exact: exact, portable: portable)
         let folder = Folders.cache + "/builds"
         if perNode || trace != nil {
             let timing = try StepTimes(graph, name: model.name, target: target, folder: folder, seconds: seconds)

@@ -14,15 +14,16 @@ struct Compile: ParsableCommand {
     @Option(help: "The device to write for; 'martlet targets' lists them.") var target = "host"
     @Option(help: "Where the weights go: embed (binary, by the assembler), file (passed by pointer), c (C text).")
     var weights = COptions.Weights.embed
+    @Flag(help: "Leave out transforms that round differently from plain sums.") var exact = false
+    @Flag(help: "Keep the portable body of every operator.") var portable = false
     @Flag(help: "Bracket every step with hooks for timing.") var profile = false
     @Flag(help: "Hand every intermediate value to a hook.") var dump = false
     @Flag(help: "Replace the folder if it exists.") var force = false
     @Flag(help: "Print no summary.") var quiet = false
 
     func run() throws {
-        _ = try TargetLibrary().target(target)
         let graph = try model.graph()
-        let deployed = try Pipeline.deployment().run(graph)
+        let deployed = try TargetLibrary().target(target).deployed(graph, exact: exact, portable: portable)
         var options = COptions(name: name ?? model.name)
         options.weights = weights
         options.profile = profile

@@ -15,6 +15,7 @@ public enum Registry {
         // Reductions
         ReduceSum.self, ReduceMean.self, ReduceMax.self, ReduceMin.self,
         // Shape
+        Reorder.self, Reshape.self, BroadcastTo.self, Transpose.self, Slice.self, SliceGradient.self, Concat.self, Pad.self,
         ChannelShuffle.self,
         // Indexing
         Gather.self,

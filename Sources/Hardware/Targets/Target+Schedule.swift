@@ -1,0 +1,32 @@
+public import CodeGeneration
+public import IR
+public import Passes
+
+extension Target {
+    /// What the fast kernels must know of the target; `nil` where it has no vectors of floats.
+    public var vectorUnit: VectorUnit? {
+        let lanes = min(vector.floats, 16)
+        guard lanes >= 4, vector.registers >= 8 else { return nil }
+        // The largest width that the kernels are written for.
+        var unit = VectorUnit(lanes: lanes >= 16 ? 16 : lanes >= 8 ? 8 : 4, registers: min(vector.registers, 32))
+        if let caches {
+            if caches.l1Data > 0 { unit.l1 = caches.l1Data }
+            if caches.l2 > 0 { unit.l2 = min(caches.l2, 2 << 20) }
+        }
+        return unit
+    }
+
+    /// The graph made ready to be written as C for this target, with the schedules of its fast kernels.
+    ///
+    /// - Parameters:
+    ///   - exact: whether convolutions are plain sums, without transforms that round differently.
+    ///   - portable: whether every operator keeps its portable body.
+    /// - Throws: ``PassError`` naming the pass that failed.
+    public func deployed(
+        _ graph: Graph, parameters: [String: Literal] = [:], exact: Bool = false, portable: Bool = false
+    ) throws(PassError) -> Graph {
+        let deployed = try Pipeline.deployment(parameters: parameters).run(graph)
+        guard !portable, let vectorUnit else { return deployed }
+        return try Pipeline.schedule(for: vectorUnit, exact: exact).run(deployed)
+    }
+}

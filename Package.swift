@@ -87,7 +87,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["IR", "Operators", "Passes"], path: "Tests/TestSupport",
             swiftSettings: swift),
         tests("IR", ["Operators"]),
-        tests("Operators", []),
+        tests("Operators", ["CKernels"]),
         tests("Passes", [], exclude: ["Golden"]),
         tests("Execution", []),
         tests("Training", []),

@@ -16,28 +16,34 @@ int martlet_kernels_level(void) {
 #endif
 }
 
-int martlet_kernels_use(int level) {
-    int best = martlet_kernels_level();
-    if (level < 0 || level > best) level = best;
-    const KernelTable *chosen = &martlet_table_baseline;
+static const KernelTable *table_of(int level) {
 #if defined(__x86_64__)
-    if (level == MARTLET_LEVEL_AVX2) chosen = &martlet_table_avx2;
-    if (level == MARTLET_LEVEL_AVX512) chosen = &martlet_table_avx512;
+    if (level == MARTLET_LEVEL_AVX512) return &martlet_table_avx512;
+    if (level == MARTLET_LEVEL_AVX2) return &martlet_table_avx2;
 #endif
-    __atomic_store_n(&table, chosen, __ATOMIC_RELEASE);
-    return level;
+    return level == MARTLET_LEVEL_BASELINE ? &martlet_table_baseline : NULL;
 }
 
 static const KernelTable *current(void) {
     const KernelTable *t = __atomic_load_n(&table, __ATOMIC_ACQUIRE);
     if (t) return t;
-    martlet_kernels_use(-1); /* every thread that gets here stores the same value */
-    return __atomic_load_n(&table, __ATOMIC_ACQUIRE);
+    t = table_of(martlet_kernels_level()); /* every thread that gets here stores the same value */
+    __atomic_store_n(&table, t, __ATOMIC_RELEASE);
+    return t;
 }
 
 #define FORWARD(NAME) \
     void martlet_##NAME(const MartletCall *call) { current()->NAME(call); }
 MARTLET_KERNELS(FORWARD)
+
+MartletKernel martlet_kernel_variant(MartletKernel kernel, int level) {
+    const KernelTable *t = level <= martlet_kernels_level() ? table_of(level) : NULL;
+    if (!t) return NULL;
+#define VARIANT(NAME) \
+    if (kernel == martlet_##NAME) return t->NAME;
+    MARTLET_KERNELS(VARIANT)
+    return NULL;
+}
 
 /* ---- scratch sizes, the same for every level ---- */
 
@@ -80,7 +86,7 @@ size_t martlet_batch_norm_scratch(int64_t channels, int32_t parts) {
     return (size_t)parts * ((size_t)sums * sizeof(double) + (size_t)rows * sizeof(float));
 }
 
-size_t martlet_weighted_sum_gradient_scratch(int64_t count, int32_t parts) {
+size_t martlet_weighted_sum_dots_scratch(int64_t count, int32_t parts) {
     return (size_t)parts * (size_t)((count + 7) / 8 * 8) * sizeof(double);
 }
 
@@ -92,4 +98,10 @@ size_t martlet_reduce_scratch(const int64_t *p, int32_t parts) {
 
 size_t martlet_cross_entropy_scratch(int64_t classes, int32_t parts) {
     return (size_t)parts * (64 + (size_t)rounded(classes) * sizeof(float));
+}
+
+size_t martlet_matmul_scratch(const int64_t *p, int32_t parts) {
+    (void)parts;
+    int64_t packed = (p[7] ? p[0] : 1) * p[3] * rounded(p[2]), rows = p[4] ? (p[6] ? p[0] : 1) * p[1] * p[3] : 0;
+    return (size_t)(rounded(packed) + rounded(rows)) * sizeof(float);
 }

@@ -8,6 +8,7 @@
 #include "normalize.h"
 #include "reduce.h"
 #include "layout.h"
+#include "matmul.h"
 #include "pool.h"
 #include "loss.h"
 #include "random.h"

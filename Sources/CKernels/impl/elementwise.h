@@ -102,12 +102,13 @@ UNARY(cos, cosf(x), -d * sinf(x))
 UNARY(log1p, log1pf(x), d / (1.0f + x))
 UNARY(expm1, expm1f(x), d *exp_one(x))
 UNARY(identity, x, d)
+UNARY(indicator, ((x > a) & (x < b)) ? 1 : 0, 0 * d)
 
 #define UNARY_TABLE(KIND)                                                                                              \
     {KIND##_relu, KIND##_clip, KIND##_sigmoid, KIND##_tanh, KIND##_hard_sigmoid, KIND##_hard_swish, KIND##_silu,       \
      KIND##_gelu, KIND##_elu, KIND##_leaky_relu, KIND##_softplus, KIND##_exp, KIND##_log, KIND##_sqrt, KIND##_negate,  \
      KIND##_abs, KIND##_reciprocal, KIND##_affine, KIND##_square, KIND##_erf, KIND##_power, KIND##_sign, KIND##_floor, \
-     KIND##_ceil, KIND##_round, KIND##_sin, KIND##_cos, KIND##_log1p, KIND##_expm1, KIND##_identity}
+     KIND##_ceil, KIND##_round, KIND##_sin, KIND##_cos, KIND##_log1p, KIND##_expm1, KIND##_identity, KIND##_indicator}
 static void (*const unary_values[])(Unary) = UNARY_TABLE(value);
 static void (*const unary_slopes[])(Unary) = UNARY_TABLE(slope);
 
@@ -119,7 +120,7 @@ static void unary(const MartletCall *call) {
 }
 static void unary_gradient(const MartletCall *call) {
     Span s = span_of(call, call->p[1], 16);
-    Unary u = {(const float *)call->in[1] + s.from, (const float *)call->in[0] + s.from, (float *)call->out[0] + s.from,
+    Unary u = {(const float *)call->in[0] + s.from, (const float *)call->in[1] + s.from, (float *)call->out[0] + s.from,
                s.to - s.from, call->f ? (float)call->f[0] : 0, call->f ? (float)call->f[1] : 0};
     unary_slopes[call->p[0]](u);
 }
@@ -253,33 +254,24 @@ INLINE float dot_block(const float *restrict a, const float *restrict b, int64_t
     return total;
 }
 
-/* dw_k = dy . x_k and dx_k = w_k dy; results with a null pointer are left out. */
-static void weighted_sum_gradient(const MartletCall *call) {
-    const float *dy = call->in[0], *w = call->in[1];
+/* y_k = d . x_k: sums of every part, merged in order. */
+static void weighted_sum_dots(const MartletCall *call) {
     int64_t K = call->p[0];
     double *sums = call->scratch;
     if (call->phase == 1) {
-        float *dw = call->out[0];
-        if (!dw || call->part) return;
+        float *y = call->out[0];
+        if (call->part) return;
         for (int64_t k = 0; k < K; k++) {
             double total = 0;
             for (int64_t i = 0; i < call->parts; i++) total += sums[i * round_up(K, 8) + k];
-            dw[k] = (float)total;
+            y[k] = (float)total;
         }
         return;
     }
     sums += call->part * round_up(K, 8);
     for (int64_t k = 0; k < K; k++) sums[k] = 0;
     Span s = span_of(call, call->p[1], 16);
-    for (int64_t i = s.from; i < s.to; i += 2048) {
-        int64_t n = min64(2048, s.to - i);
-        const float *restrict d = dy + i;
-        for (int64_t k = 0; k < K; k++) {
-            if (call->out[0]) sums[k] += (double)dot_block(d, (const float *)call->in[2 + k] + i, n);
-            float *restrict dx = call->out[1 + k], wk = w[k];
-            if (!dx) continue;
-            dx += i;
-            for (int64_t j = 0; j < n; j++) dx[j] = wk * d[j];
-        }
-    }
+    for (int64_t i = s.from; i < s.to; i += 2048)
+        for (int64_t k = 0; k < K; k++)
+            sums[k] += (double)dot_block((const float *)call->in[0] + i, (const float *)call->in[1 + k] + i, min64(2048, s.to - i));
 }

@@ -94,6 +94,16 @@ static void copy(const MartletCall *call) {
     }
 }
 
+/* The copy into a result that is zero elsewhere; its size is the last integer. */
+static void scatter(const MartletCall *call) {
+    if (call->phase == 1) {
+        copy(call);
+        return;
+    }
+    Span s = span_of(call, call->p[4 + 3 * call->p[1]], 64);
+    if (s.to > s.from) memset((char *)call->out[0] + s.from * call->p[0], 0, (size_t)((s.to - s.from) * call->p[0]));
+}
+
 static void concat(const MartletCall *call) {
     int64_t size = call->p[0], K = call->p[1], outer = call->p[2], width = 0;
     const int64_t *inner = call->p + 3;
@@ -102,6 +112,7 @@ static void concat(const MartletCall *call) {
     if (outer == 1) {
         for (int64_t k = 0, at = 0; k < K; at += inner[k++]) {
             Span s = span_of(call, inner[k], 64);
+            if ((const char *)call->in[k] == y + at * size) continue; /* made in place */
             if (s.to > s.from) memcpy(y + (at + s.from) * size, (const char *)call->in[k] + s.from * size, (size_t)((s.to - s.from) * size));
         }
         return;

@@ -21,23 +21,6 @@ static void softmax(const MartletCall *call) {
     }
 }
 
-/* softmax: dx = y (dy - dy . y); log-softmax: dx = dy - exp(y) sum(dy). */
-static void softmax_gradient(const MartletCall *call) {
-    int64_t C = call->p[1], logarithm = call->p[2];
-    Span s = span_of(call, call->p[0], 1);
-    for (int64_t r = s.from; r < s.to; r++) {
-        const float *restrict dy = (const float *)call->in[0] + r * C, *restrict y = (const float *)call->in[1] + r * C;
-        float *restrict dx = (float *)call->out[0] + r * C;
-        if (logarithm) {
-            float sum = (float)reduce_run(SUM, dy, C);
-            for (int64_t c = 0; c < C; c++) dx[c] = dy[c] - exp_one(y[c]) * sum;
-        } else {
-            float dot = dot_block(dy, y, C);
-            for (int64_t c = 0; c < C; c++) dx[c] = y[c] * (dy[c] - dot);
-        }
-    }
-}
-
 INLINE int64_t label_at(const MartletCall *call, const void *labels, int64_t r) {
     return call->p[2] ? ((const int64_t *)labels)[r] : ((const int32_t *)labels)[r];
 }
@@ -51,7 +34,7 @@ INLINE float *loss_row(const MartletCall *call, int64_t C) {
 /* soft: the targets are [R, C] weights, not labels. */
 static void cross_entropy_value(const MartletCall *call, int soft) {
     int64_t R = call->p[0], C = call->p[1];
-    double *sums = loss_sums(call), smoothing = call->f[0];
+    double *sums = loss_sums(call), smoothing = soft ? 0 : call->f[0];
     if (call->phase == 1) {
         if (call->part) return;
         double total = 0;
@@ -64,52 +47,33 @@ static void cross_entropy_value(const MartletCall *call, int soft) {
     Span s = span_of(call, R, 1);
     for (int64_t r = s.from; r < s.to; r++) {
         const float *x = (const float *)call->in[0] + r * C;
-        double sum, top = (double)exp_row(x, C, row, &sum), total = top + log(sum), even = 0;
-        if (smoothing != 0) even = total - reduce_run(SUM, x, C) / (double)C;
-        double hit = 0;
+        double sum, top = (double)exp_row(x, C, row, &sum), total = top + log(sum), hit = 0;
         if (soft) {
             const float *t = (const float *)call->in[1] + r * C;
-            double mass = 0;
-            for (int64_t c = 0; c < C; c++) {
-                hit += (double)t[c] * (total - (double)x[c]);
-                mass += (double)t[c];
-            }
-            (void)mass;
+            for (int64_t c = 0; c < C; c++) hit += (double)t[c] * (total - (double)x[c]);
         } else {
             int64_t label = label_at(call, call->in[1], r);
-            hit = label < 0 || label >= C ? (double)NAN : total - (double)x[label];
+            if (label >= 0 && label < C) hit = (1 - smoothing) * (total - (double)x[label]);
+            if (smoothing != 0) hit += smoothing * (total - reduce_run(SUM, x, C) / (double)C);
         }
-        part += (1 - smoothing) * hit + smoothing * even;
+        part += hit;
     }
     sums[call->part * 8] = part;
 }
+static void cross_entropy(const MartletCall *call) { cross_entropy_value(call, 0); }
+static void cross_entropy_soft(const MartletCall *call) { cross_entropy_value(call, 1); }
 
-static void cross_entropy_slope(const MartletCall *call, int soft) {
+static void cross_entropy_gradient(const MartletCall *call) {
     int64_t R = call->p[0], C = call->p[1];
-    double smoothing = call->f[0], unit = (double)*(const float *)call->in[0] / (double)R;
+    double smoothing = call->f[0], unit = (double)*(const float *)call->in[2] / (double)R;
     Span s = span_of(call, R, 1);
     for (int64_t r = s.from; r < s.to; r++) {
-        const float *x = (const float *)call->in[1] + r * C;
         float *restrict dx = (float *)call->out[0] + r * C;
-        double sum, mass = 1;
-        exp_row(x, C, dx, &sum);
-        const float *restrict t = (const float *)call->in[2] + r * C;
-        if (soft) {
-            mass = 0;
-            for (int64_t c = 0; c < C; c++) mass += (double)t[c];
-            mass = (1 - smoothing) * mass + smoothing;
-        }
-        float factor = (float)(unit * mass / sum), even = (float)(unit * smoothing / (double)C), hit = (float)(unit * (1 - smoothing));
-        if (soft) {
-            for (int64_t c = 0; c < C; c++) dx[c] = dx[c] * factor - (t[c] * hit + even);
-        } else {
-            int64_t label = label_at(call, call->in[2], r);
-            for (int64_t c = 0; c < C; c++) dx[c] = dx[c] * factor - even;
-            if (label >= 0 && label < C) dx[label] -= hit;
-        }
+        double sum;
+        exp_row((const float *)call->in[0] + r * C, C, dx, &sum);
+        float factor = (float)(unit / sum), even = (float)(unit * smoothing / (double)C);
+        for (int64_t c = 0; c < C; c++) dx[c] = dx[c] * factor - even;
+        int64_t label = label_at(call, call->in[1], r);
+        if (label >= 0 && label < C) dx[label] -= (float)(unit * (1 - smoothing));
     }
 }
-static void cross_entropy(const MartletCall *call) { cross_entropy_value(call, 0); }
-static void cross_entropy_gradient(const MartletCall *call) { cross_entropy_slope(call, 0); }
-static void cross_entropy_soft(const MartletCall *call) { cross_entropy_value(call, 1); }
-static void cross_entropy_soft_gradient(const MartletCall *call) { cross_entropy_slope(call, 1); }

@@ -122,7 +122,7 @@ static void batch_norm_training(const MartletCall *call) {
 
 static void batch_norm_gradient(const MartletCall *call) {
     int64_t M = call->p[0], C = call->p[1], R = wide_rows(C), padded = round_up(MARTLET_WIDE_OF(C), 16);
-    const float *dy = call->in[0], *x = call->in[1], *mean = call->in[2], *variance = call->in[3];
+    const float *x = call->in[0], *dy = call->in[1], *mean = call->in[2], *variance = call->in[3];
     const float *gain = call->p[2] ? call->in[4] : 0;
     if (call->phase == 0) {
         channel_sums(call, x, dy, mean, M, C);

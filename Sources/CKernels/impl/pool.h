@@ -19,7 +19,7 @@ static int64_t window(const Pool *v, int64_t oy, int64_t ox, int64_t *at, float 
             if (y >= 0 && y < v->H && x >= 0 && x < v->W) at[count++] = (y * v->W + x) * v->C;
         }
     }
-    *divisor = (float)(v->counted ? padded : count);
+    *divisor = (float)max64(1, v->counted ? padded : count);
     return count;
 }
 
@@ -35,7 +35,7 @@ static void pool(const MartletCall *call, int average) {
             float *to = y + (i * v.OW + ox) * v.C;
             for (int64_t c = 0; c < v.C; c += VL) {
                 int64_t lanes = v.C - c;
-                V a = vdup(average || count == 0 ? 0 : -INFINITY);
+                V a = vdup(average ? 0 : -INFINITY);
                 if (lanes >= VL) {
                     if (average) for (int64_t t = 0; t < count; t++) a += vload(image + at[t] + c);
                     else for (int64_t t = 0; t < count; t++) a = vmax(vload(image + at[t] + c), a);
@@ -54,7 +54,7 @@ INLINE V vkeep(VI mask, V v) { return (V)(mask & (VI)v); }
 
 static void pool_gradient(const MartletCall *call, int average) {
     Pool v = pool_of(call->p);
-    const float *dy = call->in[0], *x = average ? 0 : call->in[1];
+    const float *dy = call->in[average ? 0 : 1], *x = average ? 0 : call->in[0];
     float *dx = call->out[0], divisor;
     int64_t vectors = (v.C + VL - 1) / VL, image = v.H * v.W * v.C;
     Span s = span_of(call, v.N * vectors, 1);
@@ -92,28 +92,20 @@ static void average_pool(const MartletCall *call) { pool(call, 1); }
 static void max_pool_gradient(const MartletCall *call) { pool_gradient(call, 0); }
 static void average_pool_gradient(const MartletCall *call) { pool_gradient(call, 1); }
 
-static void global_average_pool(const MartletCall *call) {
-    int64_t N = call->p[0], C = call->p[1], M = call->p[2], vectors = (C + VL - 1) / VL;
-    Span s = span_of(call, N * vectors, 1);
-    for (int64_t i = s.from; i < s.to; i++) {
-        int64_t c = i % vectors * VL, lanes = min64(VL, C - c);
-        const float *x = (const float *)call->in[0] + i / vectors * M * C + c;
-        V sum = {0};
-        for (int64_t j = 0; j < M; j += 64) {
-            V part = {0};
-            for (int64_t k = j; k < min64(M, j + 64); k++) part += vload_part(x + k * C, lanes);
-            sum += part;
+/* y = the element of t where the window of x has its first maximum. */
+static void max_pool_selection(const MartletCall *call) {
+    Pool v = pool_of(call->p);
+    const float *x = call->in[0], *from = call->in[1];
+    float *y = call->out[0], divisor;
+    Span s = span_of(call, v.N * v.OH, 1);
+    for (int64_t i = s.from; i < s.to; i++)
+        for (int64_t ox = 0; ox < v.OW; ox++) {
+            int64_t at[MARTLET_MAX_TAPS], count = window(&v, i % v.OH, ox, at, &divisor), image = i / v.OH * v.H * v.W * v.C;
+            for (int64_t c = 0; c < v.C; c++) {
+                int64_t best = count > 0 ? at[0] : -1;
+                for (int64_t t = 1; t < count; t++)
+                    if (x[image + at[t] + c] > x[image + best + c]) best = at[t];
+                y[(i * v.OW + ox) * v.C + c] = best < 0 ? 0 : from[image + best + c];
+            }
         }
-        vstore_part((float *)call->out[0] + i / vectors * C + c, sum / vdup((float)M), lanes);
-    }
-}
-static void global_average_pool_gradient(const MartletCall *call) {
-    int64_t N = call->p[0], C = call->p[1], M = call->p[2];
-    Span s = span_of(call, N * M, 1);
-    float factor = 1.0f / (float)M;
-    for (int64_t i = s.from; i < s.to; i++) {
-        const float *restrict dy = (const float *)call->in[0] + i / M * C;
-        float *restrict dx = (float *)call->out[0] + i * C;
-        for (int64_t c = 0; c < C; c++) dx[c] = dy[c] * factor;
-    }
 }

@@ -26,11 +26,12 @@ typedef struct MartletCall {
 
 typedef void (*MartletKernel)(const MartletCall *);
 
-/* Every kernel is compiled for several instruction sets; the widest one of the CPU is used. A test may ask for a level:
- * the one now in use is returned (a level the CPU lacks, or -1, gives the widest). Results of two levels agree to rounding. */
+/* Every kernel is compiled for several instruction sets; the widest one of the CPU is used. Results of two levels agree to
+ * rounding. For tests, `martlet_kernel_variant` gives a kernel's function at one level, or null where the CPU lacks it; all
+ * phases of a call have to run at one level. */
 enum { MARTLET_LEVEL_BASELINE, MARTLET_LEVEL_AVX2, MARTLET_LEVEL_AVX512 };
 int martlet_kernels_level(void);
-int martlet_kernels_use(int level);
+MartletKernel martlet_kernel_variant(MartletKernel kernel, int level);
 
 /* All tensors are f32 unless said otherwise. Image tensors [N, C, H, W] are channels last in memory (N H W C), filters plain
  * ([O, C / groups, KH, KW]). "Phases 2" means phases = 2; otherwise 1. Scratch is 0 bytes unless a size is named.
@@ -53,7 +54,7 @@ size_t martlet_conv2d_filter_gradient_scratch(const int64_t *p, int32_t parts);
  * p: M C affine    f: epsilon    scratch martlet_batch_norm_scratch(C, parts)
  *
  *   batch_norm_training   x[, scale, bias]                    -> y, mean, variance            phases 2
- *   batch_norm_gradient   dy, x, mean, variance[, scale]      -> dx[, dscale, dbias]          phases 2
+ *   batch_norm_gradient   x, dy, mean, variance[, scale]      -> dx[, dscale, dbias]          phases 2
  *   batch_norm_inference  x, mean, variance[, scale, bias]    -> y                            phases 1
  * with scale, bias and their gradients where affine = 1. */
 size_t martlet_batch_norm_scratch(int64_t channels, int32_t parts);
@@ -62,7 +63,7 @@ size_t martlet_batch_norm_scratch(int64_t channels, int32_t parts);
  * p: opcode count    f: a b (may be null for functions without them)
  *
  *   unary            x      -> y
- *   unary_gradient   dy, x  -> dx = dy f'(x); f' is 0 at the kinks of relu, clip, hard_sigmoid and abs */
+ *   unary_gradient   x, dy  -> dx = dy f'(x); f' is 0 at the kinks of relu, clip, hard_sigmoid and abs */
 enum {
     MARTLET_RELU,
     MARTLET_CLIP,         /* min(max(x, a), b) */
@@ -94,6 +95,7 @@ enum {
     MARTLET_LOG1P,
     MARTLET_EXPM1,
     MARTLET_IDENTITY,
+    MARTLET_INDICATOR,    /* 1 where a < x < b */
 };
 
 /* ---- two operands with broadcasting ----
@@ -106,9 +108,9 @@ enum { MARTLET_ADD, MARTLET_SUBTRACT, MARTLET_MULTIPLY, MARTLET_DIVIDE, MARTLET_
 /* ---- many operands of one shape ----
  *   add_n                   x_1 ... x_K          -> y = sum x_k                     p: K count
  *   weighted_sum            w [K], x_1 ... x_K   -> y = sum w_k x_k                 p: K count
- *   weighted_sum_gradient   dy, w, x_1 ... x_K   -> dw, dx_1 ... dx_K               p: K count    phases 2
- *                           (a null result is left out)   scratch martlet_weighted_sum_gradient_scratch(K, parts) */
-size_t martlet_weighted_sum_gradient_scratch(int64_t count, int32_t parts);
+ *   weighted_sum_dots       d, x_1 ... x_K       -> y [K], y_k = sum d x_k          p: K count    phases 2
+ *                           scratch martlet_weighted_sum_dots_scratch(K, parts) */
+size_t martlet_weighted_sum_dots_scratch(int64_t count, int32_t parts);
 
 /* ---- reductions: phases 2 ----
  * p: opcode rank, then rank dimensions in memory order, rank flags (1: reduced)
@@ -120,7 +122,9 @@ size_t martlet_reduce_scratch(const int64_t *p, int32_t parts);
 /* ---- moving elements of any type ----
  *   copy     x -> y   y[yo + i . ys] = x[xo + i . xs] for every index i
  *            p: bytesPerElement rank xo yo, then rank dimensions, rank strides xs, rank strides ys (elements; xs may be 0)
- *   concat   x_1 ... x_K -> y   y[o] = x_1[o], ..., x_K[o] joined for every o
+ *   scatter  x -> y   the same into zeros; phases 2
+ *            p: the same, then the elements of y
+ *   concat   x_1 ... x_K -> y   y[o] = x_1[o], ..., x_K[o] joined for every o; with outer = 1 an operand may already be in its place
  *            p: bytesPerElement K outer, then K lengths (elements of x_k for one o)
  *   pad      x (4 bytes an element) -> y    p: rank, dimensions of x, elements before (may be negative: cropped), dimensions of y
  *            f: fill */
@@ -129,27 +133,31 @@ size_t martlet_reduce_scratch(const int64_t *p, int32_t parts);
  * p: N C H W  KH KW  strideH strideW  dilationH dilationW  padTop padLeft padBottom padRight  OH OW  countPadding
  *
  *   max_pool                       x      -> y
- *   max_pool_gradient              dy, x  -> dx    the first maximum of a window in row-major order takes it
+ *   max_pool_gradient              x, dy  -> dx    the first maximum of a window in row-major order takes it
+ *   max_pool_selection             x, t   -> y     t where x has the first maximum of the window
  *   average_pool                   x      -> y     countPadding: taps in the padding count in the divisor (beyond it they never do)
- *   average_pool_gradient          dy     -> dx
- *   global_average_pool            x      -> y [N, C]        p: N C M with M = H W
- *   global_average_pool_gradient   dy     -> dx              p: N C M */
+ *   average_pool_gradient          dy     -> dx */
+
+/* ---- matrix product: phases 2 ----
+ * y[b] = op(a[b]) op(b[b]) + bias, op a transposition or nothing: [M, K] x [K, N] -> [M, N], bias [N]
+ * p: batches M N K  transposeA transposeB  batchedA batchedB (0: one matrix for every batch)  hasBias
+ *
+ *   matmul   a, b[, bias] -> y    scratch martlet_matmul_scratch(p, parts) */
+size_t martlet_matmul_scratch(const int64_t *p, int32_t parts);
 
 /* ---- classification ----
- *   softmax                       x -> y over rows                         p: rows columns logarithm (1: log-softmax)
- *   softmax_gradient              dy, y -> dx                              p: the same
- *   cross_entropy                 logits, labels -> loss                   p: rows classes wide (0: i32 labels, 1: i64)  phases 2
- *   cross_entropy_gradient        dloss, logits, labels -> dlogits         p: the same
- *   cross_entropy_soft            logits, targets -> loss                  p: rows classes     phases 2
- *   cross_entropy_soft_gradient   dloss, logits, targets -> dlogits        p: the same
- * f: smoothing s; a target t becomes (1 - s) t + s / classes. The loss is the mean over rows, [1]; a label out of range makes
- * it NaN. Scratch of the two losses: martlet_cross_entropy_scratch(classes, parts). */
+ *   softmax                  x -> y over rows                     p: rows columns logarithm (1: log-softmax)
+ *   cross_entropy            logits, labels -> loss               p: rows classes wide (0: i32 labels, 1: i64)    phases 2
+ *   cross_entropy_gradient   logits, labels, dloss -> dlogits     p: the same
+ *   cross_entropy_soft       logits, targets -> loss              p: rows classes                                 phases 2
+ * f of the two with labels: smoothing s; the target is s / classes everywhere, and 1 - s more at a label that is in range.
+ * The loss is the mean over rows, [1]. Scratch of the losses: martlet_cross_entropy_scratch(classes, parts). */
 size_t martlet_cross_entropy_scratch(int64_t classes, int32_t parts);
 
 /* ---- dropout ----
  *   dropout   x, key (u32 [2]) -> y        p: count site    f: rate      (its gradient is the same kernel on dy)
- * Element i is kept, and divided by 1 - rate, when word i % 4 of Philox 4x32-10 with this key and the counter
- * (low i / 4, high i / 4, low site, high site) is less than floor((1 - rate) 2^32). */
+ * Element i is zero when word i % 4 of Philox 4x32-10, with this key and the counter (i / 4, site, 0, 0), is less than
+ * floor(rate 2^32), else it is multiplied by 1 / (1 - rate). */
 
 /* ---- updates of flat arrays ----
  *   sgd     w, g, v -> w', v'           p: count nesterov decoupled    f: rate momentum decay gradientScale
@@ -158,15 +166,13 @@ size_t martlet_cross_entropy_scratch(int64_t classes, int32_t parts);
  *   blend   x, y -> z = a x + b y       p: count               f: a b       (moving average: z = average)
  * decoupled: decay acts on w alone, w' -= rate decay w. */
 
-#define MARTLET_KERNELS(X)                                                                                              \
-    X(conv2d) X(conv2d_input_gradient) X(conv2d_filter_gradient)                                                        \
-    X(batch_norm_training) X(batch_norm_gradient) X(batch_norm_inference)                                               \
-    X(unary) X(unary_gradient) X(binary) X(add_n) X(weighted_sum) X(weighted_sum_gradient)                              \
-    X(reduce) X(copy) X(concat) X(pad)                                                                                  \
-    X(max_pool) X(max_pool_gradient) X(average_pool) X(average_pool_gradient)                                           \
-    X(global_average_pool) X(global_average_pool_gradient)                                                              \
-    X(softmax) X(softmax_gradient)                                                                                      \
-    X(cross_entropy) X(cross_entropy_gradient) X(cross_entropy_soft) X(cross_entropy_soft_gradient)                     \
+#define MARTLET_KERNELS(X)                                                                              \
+    X(conv2d) X(conv2d_input_gradient) X(conv2d_filter_gradient)                                        \
+    X(batch_norm_training) X(batch_norm_gradient) X(batch_norm_inference)                               \
+    X(unary) X(unary_gradient) X(binary) X(add_n) X(weighted_sum) X(weighted_sum_dots)                  \
+    X(reduce) X(copy) X(scatter) X(concat) X(pad) X(matmul)                                             \
+    X(max_pool) X(max_pool_gradient) X(max_pool_selection) X(average_pool) X(average_pool_gradient)     \
+    X(softmax) X(cross_entropy) X(cross_entropy_gradient) X(cross_entropy_soft)                         \
     X(dropout) X(sgd) X(adam) X(blend)
 
 void martlet_conv2d(const MartletCall *);
@@ -180,23 +186,22 @@ void martlet_unary_gradient(const MartletCall *);
 void martlet_binary(const MartletCall *);
 void martlet_add_n(const MartletCall *);
 void martlet_weighted_sum(const MartletCall *);
-void martlet_weighted_sum_gradient(const MartletCall *);
+void martlet_weighted_sum_dots(const MartletCall *);
 void martlet_reduce(const MartletCall *);
 void martlet_copy(const MartletCall *);
+void martlet_scatter(const MartletCall *);
 void martlet_concat(const MartletCall *);
 void martlet_pad(const MartletCall *);
 void martlet_max_pool(const MartletCall *);
 void martlet_max_pool_gradient(const MartletCall *);
 void martlet_average_pool(const MartletCall *);
 void martlet_average_pool_gradient(const MartletCall *);
-void martlet_global_average_pool(const MartletCall *);
-void martlet_global_average_pool_gradient(const MartletCall *);
+void martlet_max_pool_selection(const MartletCall *);
+void martlet_matmul(const MartletCall *);
 void martlet_softmax(const MartletCall *);
-void martlet_softmax_gradient(const MartletCall *);
 void martlet_cross_entropy(const MartletCall *);
 void martlet_cross_entropy_gradient(const MartletCall *);
 void martlet_cross_entropy_soft(const MartletCall *);
-void martlet_cross_entropy_soft_gradient(const MartletCall *);
 void martlet_dropout(const MartletCall *);
 void martlet_sgd(const MartletCall *);
 void martlet_adam(const MartletCall *);

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// 2-D cross-correlation, as in ONNX's `Conv`.
@@ -64,6 +65,11 @@ public struct Conv2D: Operator {
         return [dx, dw, p.needed[2] ? try g.append(ReduceSum(axes: [0, 2, 3]), dy) : nil]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { y[0].count * x[1].shape[1...].reduce(1, *) }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        kernelIntegers(image: x[0], filter: x[1], output: y[0], hasBias: x.count == 3).map {
+            KernelCall(martlet_conv2d, integers: $0, phases: 2) { martlet_conv2d_scratch($0, Int32($1)) }
+        }
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         let n = Loops(x[0].shape, x[1].shape, y[0].shape, groups), w = window(x[1])
         let (type, m) = (x[0].element.cType, CMath(x[0].element))

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// The gradient of a convolution with respect to its image; also ONNX's `ConvTranspose`.
@@ -43,6 +44,13 @@ public struct Conv2DInputGradient: Operator {
         return [ddy, dw]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { x[0].count * x[1].shape[1...].reduce(1, *) }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        convolution.kernelIntegers(image: y[0], filter: x[1], output: x[0]).map {
+            KernelCall(martlet_conv2d_input_gradient, integers: $0, phases: 2) {
+                martlet_conv2d_input_gradient_scratch($0, Int32($1))
+            }
+        }
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         let n = Loops(image, x[1].shape, x[0].shape, convolution.groups), w = convolution.window(x[1])
         let m = CMath(x[0].element)
@@ -121,6 +129,13 @@ public struct Conv2DFilterGradient: Operator {
         return [ddy, dx]
     }
     public var isTrainingOnly: Bool { true }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        convolution.kernelIntegers(image: x[1], filter: y[0], output: x[0]).map {
+            KernelCall(martlet_conv2d_filter_gradient, integers: $0, phases: 2) {
+                martlet_conv2d_filter_gradient_scratch($0, Int32($1))
+            }
+        }
+    }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { x[0].count * filter[1...].reduce(1, *) }
 
     public static let specimens = [

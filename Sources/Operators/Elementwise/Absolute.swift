@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = |x|`, elementwise.
@@ -18,6 +19,7 @@ public struct Absolute: UnaryElementwise {
     public func derivative(_ x: Value, _ y: Value, in g: inout GraphBuilder) throws(ShapeError) -> Value {
         try g.append(Sign(), x)
     }
+    public static var kernelCode: Int? { MARTLET_ABS }
     public static var onnxName: (opType: String, since: Int) { ("Abs", 13) }
 
     public static var specimens: [Specimen] {

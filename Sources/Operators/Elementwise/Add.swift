@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = a + b`, broadcasting.
@@ -20,6 +21,7 @@ public struct Add: BinaryElementwise {
             p.needed[0] ? try g.sum(dy, toShapeOf: a) : nil, p.needed[1] ? try g.sum(dy, toShapeOf: b) : nil,
         ]
     }
+    public static var kernelCode: Int? { MARTLET_ADD }
     public static var onnxName: (opType: String, since: Int) { ("Add", 14) }
 
     public static var specimens: [Specimen] {

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = min(max(x, low), high)`, elementwise; ReLU6 is `clip {low = 0, high = 6}`.
@@ -24,6 +25,7 @@ public struct Clip: ParametricActivation {
     public func derivative(_ x: Value, _ y: Value, in g: inout GraphBuilder) throws(ShapeError) -> Value {
         try g.append(Indicator(low: low, high: high), x)
     }
+    public static var kernelCode: Int? { MARTLET_CLIP }
     public static var onnxName: (opType: String, since: Int) { ("Clip", 13) }
 
     public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? {

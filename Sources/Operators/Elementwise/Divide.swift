@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = a / b`, broadcasting; integers truncate towards zero.
@@ -26,6 +27,7 @@ public struct Divide: BinaryElementwise {
         let db = try g.append(Negate(), g.append(Multiply(), da, p.results[0]))
         return [try g.sum(da, toShapeOf: a), try g.sum(db, toShapeOf: b)]
     }
+    public static var kernelCode: Int? { MARTLET_DIVIDE }
     public static var onnxName: (opType: String, since: Int) { ("Div", 14) }
 
     public static var specimens: [Specimen] {

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 import RealModule
 
@@ -27,6 +28,7 @@ public struct Elu: ParametricActivation {
         let slope = try g.append(Add(), y, g.constant(alpha, like: y))
         return try g.append(Add(), above, g.append(Multiply(), below, slope))
     }
+    public static var kernelCode: Int? { MARTLET_ELU }
     public static var onnxName: (opType: String, since: Int) { ("Elu", 6) }
     public var onnxAttributes: [(name: String, value: ONNXAttribute)] {
         [("alpha", .float(Float(alpha)))]

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 import RealModule
 
@@ -18,6 +19,7 @@ public struct Erf: UnaryElementwise {
         let square = try g.append(Negate(), g.append(Multiply(), x, x))
         return try g.append(Multiply(), g.append(Exp(), square), g.constant(1.1283791670955126, like: x))
     }
+    public static var kernelCode: Int? { MARTLET_ERF }
     public static var onnxName: (opType: String, since: Int) { ("Erf", 13) }
 
     public static var specimens: [Specimen] { [Specimen(Erf(), on: .f32(2, 3, 4))] }

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 import RealModule
 
@@ -16,6 +17,7 @@ public struct Exp: UnaryElementwise {
     public func derivative(_ x: Value, _ y: Value, in g: inout GraphBuilder) throws(ShapeError) -> Value {
         y
     }
+    public static var kernelCode: Int? { MARTLET_EXP }
     public static var onnxName: (opType: String, since: Int) { ("Exp", 13) }
 
     public static var specimens: [Specimen] { [Specimen(Exp(), on: .f32(2, 3, 4))] }

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 import RealModule
 
@@ -23,6 +24,7 @@ public struct Gelu: ParametricActivation {
         let pdf = try g.append(Multiply(), g.append(Exp(), square), g.constant(0.3989422804014327, like: x))
         return try g.append(Add(), cdf, g.append(Multiply(), x, pdf))
     }
+    public static var kernelCode: Int? { MARTLET_GELU }
     public static var onnxName: (opType: String, since: Int) { ("Gelu", 20) }
 
     public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {

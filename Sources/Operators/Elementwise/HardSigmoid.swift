@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = clamp(slope · x + offset, 0, 1)`, elementwise.
@@ -26,6 +27,7 @@ public struct HardSigmoid: ParametricActivation {
         let inside = try g.append(Indicator(low: -offset / slope, high: (1 - offset) / slope), x)
         return try g.append(Multiply(), inside, g.constant(slope, like: x))
     }
+    public static var kernelCode: Int? { MARTLET_HARD_SIGMOID }
     public static var onnxName: (opType: String, since: Int) { ("HardSigmoid", 6) }
     public var onnxAttributes: [(name: String, value: ONNXAttribute)] {
         [("alpha", .float(Float(slope))), ("beta", .float(Float(offset)))]

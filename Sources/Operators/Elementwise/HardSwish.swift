@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = x · clamp(x/6 + 1/2, 0, 1)`, elementwise.
@@ -22,6 +23,7 @@ public struct HardSwish: ParametricActivation {
         let slope = try g.append(Add(), third, g.constant(0.5, like: x))
         return try g.append(Add(), above, g.append(Multiply(), inside, slope))
     }
+    public static var kernelCode: Int? { MARTLET_HARD_SWISH }
     public static var onnxName: (opType: String, since: Int) { ("HardSwish", 14) }
 
     public static var specimens: [Specimen] {

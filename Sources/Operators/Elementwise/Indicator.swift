@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// 1 where `low < x < high`, else 0, elementwise. The building block of derivatives with kinks; its own is zero.
@@ -24,6 +25,9 @@ public struct Indicator: Operator {
     }
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? { [nil] }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        .unary(MARTLET_INDICATOR, [low, high], x[0], y[0])
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         let m = CMath(x[0].element)
         return .elementwise(x, y[0]) { "(\($0[0]) > \(m.literal(low)) && \($0[0]) < \(m.literal(high)))" }

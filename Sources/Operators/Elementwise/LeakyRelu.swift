@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = x` for positive x, `slope · x` otherwise, elementwise.
@@ -23,6 +24,7 @@ public struct LeakyRelu: ParametricActivation {
         let scaled = try g.append(Multiply(), above, g.constant(1 - slope, like: x))
         return try g.append(Add(), scaled, g.constant(slope, like: x))
     }
+    public static var kernelCode: Int? { MARTLET_LEAKY_RELU }
     public static var onnxName: (opType: String, since: Int) { ("LeakyRelu", 16) }
     public var onnxAttributes: [(name: String, value: ONNXAttribute)] {
         [("alpha", .float(Float(slope)))]

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 import RealModule
 
@@ -16,6 +17,7 @@ public struct Log: UnaryElementwise {
     public func derivative(_ x: Value, _ y: Value, in g: inout GraphBuilder) throws(ShapeError) -> Value {
         try g.append(Reciprocal(), x)
     }
+    public static var kernelCode: Int? { MARTLET_LOG }
     public static var onnxName: (opType: String, since: Int) { ("Log", 13) }
 
     public static var specimens: [Specimen] { [Specimen(Log(), on: .f32(2, 3, 4), range: 0.5...3)] }

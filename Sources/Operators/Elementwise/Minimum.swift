@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = min(a, b)`, broadcasting; NaN wins.
@@ -22,6 +23,7 @@ public struct Minimum: BinaryElementwise {
         let da = try g.append(Where(), isA, dy, zero), db = try g.append(Where(), isA, zero, dy)
         return [try g.sum(da, toShapeOf: a), try g.sum(db, toShapeOf: b)]
     }
+    public static var kernelCode: Int? { MARTLET_MINIMUM }
     public static var onnxName: (opType: String, since: Int) { ("Min", 13) }
 
     public static var specimens: [Specimen] {

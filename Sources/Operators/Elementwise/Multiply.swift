@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = a · b`, broadcasting.
@@ -20,6 +21,7 @@ public struct Multiply: BinaryElementwise {
         let db = p.needed[1] ? try g.sum(g.append(Multiply(), dy, a), toShapeOf: b) : nil
         return [da, db]
     }
+    public static var kernelCode: Int? { MARTLET_MULTIPLY }
     public static var onnxName: (opType: String, since: Int) { ("Mul", 14) }
 
     public static var specimens: [Specimen] {

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = -x`, elementwise.
@@ -17,6 +18,7 @@ public struct Negate: UnaryElementwise {
     public func derivative(_ x: Value, _ y: Value, in g: inout GraphBuilder) throws(ShapeError) -> Value {
         g.constant(-1, like: x)
     }
+    public static var kernelCode: Int? { MARTLET_NEGATE }
     public static var onnxName: (opType: String, since: Int) { ("Neg", 13) }
 
     public static var specimens: [Specimen] {

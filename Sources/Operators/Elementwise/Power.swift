@@ -1,3 +1,4 @@
+import CKernels
 import IR
 import RealModule
 
@@ -28,6 +29,7 @@ public struct Power: BinaryElementwise {
             p.needed[1] ? try g.append(Multiply(), dy, g.append(Multiply(), p.results[0], g.append(Log(), a))) : nil
         return [try g.sum(da, toShapeOf: a), try db.map { value throws(ShapeError) in try g.sum(value, toShapeOf: b) }]
     }
+    public static var kernelCode: Int? { MARTLET_POW }
     public static var onnxName: (opType: String, since: Int) { ("Pow", 15) }
 
     public static var specimens: [Specimen] {

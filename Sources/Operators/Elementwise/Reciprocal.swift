@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = 1 / x`, elementwise.
@@ -15,6 +16,7 @@ public struct Reciprocal: UnaryElementwise {
     public func derivative(_ x: Value, _ y: Value, in g: inout GraphBuilder) throws(ShapeError) -> Value {
         try g.append(Negate(), g.append(Multiply(), y, y))
     }
+    public static var kernelCode: Int? { MARTLET_RECIPROCAL }
     public static var onnxName: (opType: String, since: Int) { ("Reciprocal", 13) }
 
     public static var specimens: [Specimen] { [Specimen(Reciprocal(), on: .f32(2, 3, 4), range: 0.5...3)] }

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = max(x, 0)`, elementwise. NaN stays NaN.
@@ -17,6 +18,7 @@ public struct Relu: ParametricActivation {
     public func derivative(_ x: Value, _ y: Value, in g: inout GraphBuilder) throws(ShapeError) -> Value {
         try g.append(Indicator(low: 0, high: .infinity), x)
     }
+    public static var kernelCode: Int? { MARTLET_RELU }
     public static var onnxName: (opType: String, since: Int) { ("Relu", 14) }
 
     public static var specimens: [Specimen] { [Specimen(Relu(), on: .f32(2, 3, 4), kinks: [0])] }

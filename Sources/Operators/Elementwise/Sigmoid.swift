@@ -1,3 +1,4 @@
+import CKernels
 import IR
 import RealModule
 
@@ -17,6 +18,7 @@ public struct Sigmoid: ParametricActivation {
         let one = g.constant(1, like: y)
         return try g.append(Multiply(), y, g.append(Subtract(), one, y))
     }
+    public static var kernelCode: Int? { MARTLET_SIGMOID }
     public static var onnxName: (opType: String, since: Int) { ("Sigmoid", 13) }
 
     public static var specimens: [Specimen] { [Specimen(Sigmoid(), on: .f32(2, 3, 4))] }

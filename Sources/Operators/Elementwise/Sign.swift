@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// -1, 0 or 1, elementwise. Its gradient is zero.
@@ -17,6 +18,7 @@ public struct Sign: UnaryElementwise {
     public func derivative(_ x: Value, _ y: Value, in g: inout GraphBuilder) throws(ShapeError) -> Value {
         g.constant(0, like: x)
     }
+    public static var kernelCode: Int? { MARTLET_SIGN }
     public static var onnxName: (opType: String, since: Int) { ("Sign", 13) }
 
     public static var specimens: [Specimen] { [Specimen(Sign(), on: .f32(2, 3, 4), kinks: [0])] }

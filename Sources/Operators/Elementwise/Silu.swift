@@ -1,3 +1,4 @@
+import CKernels
 import IR
 import RealModule
 
@@ -20,6 +21,7 @@ public struct Silu: ParametricActivation {
         let rest = try g.append(Multiply(), y, g.append(Subtract(), one, s))
         return try g.append(Add(), s, rest)
     }
+    public static var kernelCode: Int? { MARTLET_SILU }
     public static var onnxName: (opType: String, since: Int) { ("Swish", 24) }
 
     public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 import RealModule
 
@@ -16,6 +17,7 @@ public struct Softplus: UnaryElementwise {
     public func derivative(_ x: Value, _ y: Value, in g: inout GraphBuilder) throws(ShapeError) -> Value {
         try g.append(Sigmoid(), x)
     }
+    public static var kernelCode: Int? { MARTLET_SOFTPLUS }
     public static var onnxName: (opType: String, since: Int) { ("Softplus", 1) }
 
     public static var specimens: [Specimen] { [Specimen(Softplus(), on: .f32(2, 3, 4))] }

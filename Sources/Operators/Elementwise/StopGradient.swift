@@ -13,6 +13,9 @@ public struct StopGradient: Operator {
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? { [x[0]] }
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? { [nil] }
     public var isView: Bool { true }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        .copy(x[0], y[0])
+    }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? { .elementwise(x, y[0]) { $0[0] } }
 
@@ -35,6 +38,9 @@ public struct Barrier: Operator {
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? { [x[0]] }
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? { [p.gradients[0]] }
     public var isView: Bool { true }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        .copy(x[0], y[0])
+    }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? { .elementwise(x, y[0]) { $0[0] } }
 
@@ -54,6 +60,9 @@ public struct Identity: Operator {
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? { [x[0]] }
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? { [p.gradients[0]] }
     public var isView: Bool { true }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        .copy(x[0], y[0])
+    }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? { .elementwise(x, y[0]) { $0[0] } }
     public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? { ONNXForm("Identity", since: 13) }

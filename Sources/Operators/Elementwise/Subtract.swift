@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = a - b`, broadcasting.
@@ -19,6 +20,7 @@ public struct Subtract: BinaryElementwise {
         let db = p.needed[1] ? try g.sum(g.append(Negate(), dy), toShapeOf: b) : nil
         return [p.needed[0] ? try g.sum(dy, toShapeOf: a) : nil, db]
     }
+    public static var kernelCode: Int? { MARTLET_SUBTRACT }
     public static var onnxName: (opType: String, since: Int) { ("Sub", 14) }
 
     public static var specimens: [Specimen] {

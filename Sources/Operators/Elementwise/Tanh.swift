@@ -1,3 +1,4 @@
+import CKernels
 import IR
 import RealModule
 
@@ -17,6 +18,7 @@ public struct Tanh: ParametricActivation {
         let one = g.constant(1, like: y)
         return try g.append(Subtract(), one, g.append(Multiply(), y, y))
     }
+    public static var kernelCode: Int? { MARTLET_TANH }
     public static var onnxName: (opType: String, since: Int) { ("Tanh", 13) }
 
     public static var specimens: [Specimen] { [Specimen(Tanh(), on: .f32(2, 3, 4))] }

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = Σ w[k] · x[k]`: the mixture of a relaxed choice.
@@ -40,6 +41,10 @@ public struct WeightedSum: Operator {
         return gradients
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { y[0].count * (x.count - 1) }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard isUniform(x[1...] + y) else { return nil }
+        return KernelCall(martlet_weighted_sum, integers: [x.count - 1, y[0].count])
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         let sum = (1..<x.count).map { "x0[\($0 - 1)] * x\($0)[i]" }.joined(separator: " + ")
         return CBody("for (size_t i = 0; i < \(y[0].count); ++i) y0[i] = \(sum);\n")
@@ -88,7 +93,18 @@ public struct WeightedSumDots: Operator {
         }
         return gradients
     }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard isUniform(x) else { return nil }
+        return KernelCall(
+            martlet_weighted_sum_dots, integers: [x.count - 1, x[0].count], phases: 2,
+            scratch: { martlet_weighted_sum_dots_scratch($0[0], Int32($1)) })
+    }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { x[0].count * (x.count - 1) }
 
     public static let specimens = [Specimen(WeightedSumDots(), on: .f32(2, 3, 4), .f32(2, 3, 4), .f32(2, 3, 4))]
+}
+
+/// Whether the kernels can walk these tensors as one flat array each.
+private func isUniform(_ types: [TensorType]) -> Bool {
+    types.allSatisfy { $0 == types[0] && $0.element == .f32 && $0.isDense }
 }

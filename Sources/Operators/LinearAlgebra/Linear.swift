@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// A fully connected layer: `y = x · wᵀ + b`.
@@ -24,6 +25,13 @@ public struct Linear: Operator {
         return [x.count == 2 ? product : try g.append(Add(), product, x[2])]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { y[0].count * x[0].shape[1] }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard (x + y).allSatisfy(\.isKernelArray), y[0].count > 0 else { return nil }
+        return KernelCall(
+            martlet_matmul,
+            integers: [1, x[0].shape[0], x[1].shape[0], x[0].shape[1], 0, 1, 0, 0, x.count == 3 ? 1 : 0], phases: 2,
+            scratch: { martlet_matmul_scratch($0, Int32($1)) })
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         let (m, k, n) = (x[0].shape[0], x[0].shape[1], x[1].shape[0])
         let (type, math) = (x[0].element.cType, CMath(x[0].element))

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// Matrix product, batched over leading dimensions, which broadcast.
@@ -85,6 +86,17 @@ public struct MatMul: Operator {
         return [da, db]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { (try? dimensions(x)).map { y[0].count * $0.k } }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard let d = try? dimensions(x), (x + y).allSatisfy(\.isKernelArray), y[0].count > 0 else { return nil }
+        // An operand has all batch dimensions or none; anything between is left to the decomposition into broadcasts.
+        let batches = d.batch.reduce(1, *), own = x.map { $0.shape.dropLast(2).reduce(1, *) }
+        guard own.allSatisfy({ $0 == batches || $0 == 1 }) else { return nil }
+        return KernelCall(
+            martlet_matmul,
+            integers: [batches, d.m, d.n, d.k, transposesA ? 1 : 0, transposesB ? 1 : 0] + own.map { $0 > 1 ? 1 : 0 }
+                + [0],
+            phases: 2, scratch: { martlet_matmul_scratch($0, Int32($1)) })
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         guard let d = try? dimensions(x) else { return nil }
         let strides = x.map { operand in

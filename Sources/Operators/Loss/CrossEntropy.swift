@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// The mean over the batch of the cross-entropy between labels and the softmax of logits, with label smoothing.
@@ -29,6 +30,9 @@ public struct CrossEntropy: Operator {
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
         guard let d = p.gradients[0] else { return [nil, nil] }
         return [try g.append(CrossEntropyGradient(smoothing: smoothing), p.operands[0], p.operands[1], d), nil]
+    }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        lossCall(martlet_cross_entropy, x, reals: [smoothing])
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
@@ -63,6 +67,11 @@ public struct CrossEntropyGradient: Operator {
         let scale = try g.append(Multiply(), x[2], g.constant(1 / Double(type.shape[0]), like: x[2]))
         return [try g.append(Multiply(), difference, scale)]
     }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard x[0].isKernelArray else { return nil }
+        return KernelCall(
+            martlet_cross_entropy_gradient, integers: x[0].shape + [x[1].element == .i64 ? 1 : 0], reals: [smoothing])
+    }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
     public static let specimens = [
@@ -91,6 +100,9 @@ public struct SoftCrossEntropy: Operator {
         let product = try g.append(Multiply(), x[1], g.append(LogSoftmax(), x[0]))
         let sum = try g.append(ReduceSum(), product)
         return [try g.append(Multiply(), sum, g.constant(-1 / Double(g.type(of: x[0]).shape[0]), like: sum))]
+    }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        lossCall(martlet_cross_entropy_soft, x)
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
@@ -145,4 +157,11 @@ public struct OneHot: Operator {
     public static let specimens = [
         Specimen(OneHot(classes: 5, smoothing: 0.1), on: .i64(4)), Specimen(OneHot(classes: 3), on: .i32(2)),
     ]
+}
+
+private func lossCall(_ kernel: @escaping KernelCall.Function, _ x: [TensorType], reals: [Double] = []) -> KernelCall? {
+    guard x[0].isKernelArray else { return nil }
+    return KernelCall(
+        kernel, integers: x[0].shape + [x[1].element == .i64 ? 1 : 0], reals: reals, phases: 2,
+        scratch: { martlet_cross_entropy_scratch($0[1], Int32($1)) })
 }

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// `y = exp(x) / Σ exp(x)` along one axis, without overflow.
@@ -31,6 +32,9 @@ public struct Softmax: Operator {
         return [try g.append(Subtract(), product, g.append(Multiply(), p.results[0], sum))]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        softmaxCall(x[0], axis: axis, isLogarithm: false)
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? { softmaxBody(x[0], axis: axis, isLogarithm: false) }
     public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? {
         ONNXForm("Softmax", since: 13, attributes: [("axis", .int(axis))])
@@ -73,6 +77,9 @@ public struct LogSoftmax: Operator {
         return [try g.append(Subtract(), dy, g.append(Multiply(), g.append(Exp(), p.results[0]), sum))]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        softmaxCall(x[0], axis: axis, isLogarithm: true)
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? { softmaxBody(x[0], axis: axis, isLogarithm: true) }
     public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? {
         ONNXForm("LogSoftmax", since: 13, attributes: [("axis", .int(axis))])
@@ -133,4 +140,11 @@ private func softmaxBody(_ x: TensorType, axis: Int, isLogarithm: Bool) -> CBody
             }
 
         """, mathFunctions: m.functions)
+}
+
+private func softmaxCall(_ x: TensorType, axis: Int, isLogarithm: Bool) -> KernelCall? {
+    let axis = axis < 0 ? axis + x.rank : axis
+    guard x.isKernelArray, x.rank > 0, x.shape[(axis + 1)...].allSatisfy({ $0 == 1 }), x.count > 0 else { return nil }
+    return KernelCall(
+        martlet_softmax, integers: [x.count / x.shape[axis], x.shape[axis], isLogarithm ? 1 : 0])
 }

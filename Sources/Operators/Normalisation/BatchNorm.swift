@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// Batch normalisation with the statistics of the batch, for training.
@@ -48,6 +49,13 @@ public struct BatchNorm: Operator {
         let scale = p.operands.count == 3 ? [p.operands[1]] : []
         let results = try g.appendAll(gradient, [p.operands[0], dy, p.results[1], p.results[2]] + scale)
         return results.map { $0 }
+    }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard let rows = batchNormRows(x[0]), y[0] == x[0] else { return nil }
+        return KernelCall(
+            martlet_batch_norm_training, integers: [rows, x[0].shape[1], x.count == 3 ? 1 : 0], reals: [epsilon],
+            phases: 2,
+            scratch: { martlet_batch_norm_scratch($0[1], Int32($1)) })
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
     public static var onnxImports: [ONNXImport] { [] }
@@ -103,6 +111,13 @@ public struct BatchNormGradient: Operator {
         guard x.count == 5 else { return [dx] }
         return [dx, try g.append(ReduceSum(axes: axes), product), try g.append(ReduceSum(axes: axes), dy)]
     }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard let rows = batchNormRows(x[0]), x[1] == x[0], y[0] == x[0] else { return nil }
+        return KernelCall(
+            martlet_batch_norm_gradient, integers: [rows, x[0].shape[1], x.count == 5 ? 1 : 0], reals: [epsilon],
+            phases: 2,
+            scratch: { martlet_batch_norm_scratch($0[1], Int32($1)) })
+    }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
     public static let specimens = [
@@ -119,4 +134,11 @@ public struct BatchNormGradient: Operator {
                 .uniform(.f32(2), 0.5...2),
             ]),
     ]
+}
+
+/// Rows of a tensor whose channels lie innermost; `nil` when they do not, or the kernels do not take its elements.
+func batchNormRows(_ x: TensorType) -> Int? {
+    let isInnermost =
+        x.rank == 2 || x.layout != .plain || x.shape.dropFirst(2).allSatisfy { $0 == 1 } || x.shape[1] == 1
+    return x.element == .f32 && x.isDense && isInnermost && x.shape[1] > 0 ? x.count / x.shape[1] : nil
 }

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// Batch normalisation with given statistics: `y = (x - mean) / √(variance + epsilon) · scale + bias`.
@@ -40,6 +41,13 @@ public struct BatchNormInference: Operator {
         return [y]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard let rows = batchNormRows(x[0]), y[0] == x[0] else { return nil }
+        return KernelCall(
+            martlet_batch_norm_inference, integers: [rows, x[0].shape[1], x.count == 5 ? 1 : 0], reals: [epsilon],
+            phases: 1,
+            scratch: { martlet_batch_norm_scratch($0[1], Int32($1)) })
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         var m = CMath(x[0].element)
         let (outer, c) = (x[0].shape[0], x[0].shape[1]), inner = x[0].shape.dropFirst(2).reduce(1, *)

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// The mean of every window, over the elements inside the image or over the padding too.
@@ -60,6 +61,15 @@ public struct AveragePool2D: Operator {
         return [try g.append(AveragePool2DGradient(self, image: g.type(of: p.operands[0]).shape), dy)]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        kernelCall(martlet_average_pool, image: x[0], output: y[0])
+    }
+    func kernelCall(_ kernel: @escaping KernelCall.Function, image: TensorType, output: TensorType) -> KernelCall? {
+        // What rounding up added to the padding is not counted, so the kernel sees the padding without it.
+        var counted = window
+        for d in 0..<2 { counted.padding[d + 2] -= excess[d] }
+        return .pool(kernel, counted, image, output, extra: [countsPadding ? 1 : 0], operands: [])
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         let m = CMath(x[0].element)
         if !countsPadding {
@@ -146,6 +156,9 @@ public struct AveragePool2DGradient: Operator {
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
         guard let d = p.gradients[0] else { return [nil] }
         return [try g.append(pool, d)]
+    }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        pool.kernelCall(martlet_average_pool_gradient, image: y[0], output: x[0])
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 

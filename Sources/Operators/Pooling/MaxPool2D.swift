@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// The largest element of every window; padding never wins.
@@ -31,6 +32,9 @@ public struct MaxPool2D: Operator {
         return [try g.append(MaxPool2DGradient(window), p.operands[0], dy)]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        .pool(martlet_max_pool, window, x[0], y[0], operands: x)
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         let lowest = x[0].element.isFloatingPoint ? "-INFINITY" : x[0].element.smallestLiteral
         return window.c(x[0], y[0], start: lowest, update: "if (v > acc || v != v) acc = v;", finish: "acc")
@@ -94,6 +98,9 @@ public struct MaxPool2DGradient: Operator {
         guard let d = p.gradients[0] else { return [nil, nil] }
         return [nil, try g.append(MaxPool2DSelection(window), p.operands[0], d)]
     }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        .pool(martlet_max_pool_gradient, window, x[0], x[1], operands: y)
+    }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
     public static let specimens = MaxPool2D.specimens.map { specimen in
@@ -129,6 +136,9 @@ public struct MaxPool2DSelection: Operator {
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
         guard let d = p.gradients[0] else { return [nil, nil] }
         return [nil, try g.append(MaxPool2DGradient(window), p.operands[0], d)]
+    }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        .pool(martlet_max_pool_selection, window, x[0], y[0], operands: x)
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 

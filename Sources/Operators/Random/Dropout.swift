@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// Zeroes elements at random and scales the rest by `1 / (1 - rate)`; the draw is a pure function of key and site.
@@ -39,6 +40,10 @@ public struct Dropout: Operator {
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
         guard let dy = p.gradients[0] else { return [nil, nil] }
         return [try g.append(self, dy, p.operands[1]), nil]
+    }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard x[0].isKernelArray else { return nil }
+        return KernelCall(martlet_dropout, integers: [x[0].count, site], reals: [rate])
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// Repeats dimensions of size 1, and adds leading ones, until the shape is reached.
@@ -35,6 +36,12 @@ public struct BroadcastTo: Operator {
         return [try g.sum(dy, toShapeOf: p.operands[0])]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard x[0].isDense else { return nil }
+        let strides = x[0].memoryStrides, missing = y[0].rank - x[0].rank
+        let walk = y[0].shape.indices.map { $0 < missing || x[0].shape[$0 - missing] == 1 ? 0 : strides[$0 - missing] }
+        return .copy(x[0], y[0], strides: walk)
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? { .elementwise(x, y[0]) { $0[0] } }
     public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? {
         ONNXForm("Expand", since: 13, inputs: [.operand(0), .constant(Literal(shape))])

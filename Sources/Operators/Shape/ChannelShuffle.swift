@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// Interleaves groups of channels: channel `g · n + i` moves to `i · groups + g`.
@@ -11,6 +12,7 @@ public struct ChannelShuffle: Operator {
     public init() {}
     public init(groups: Int) { self.groups = groups }
 
+    public var layoutRule: LayoutRule { .image }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let x = try x.single(for: self).require(rank: 4, for: self)
         guard groups > 0, x.shape[1] % groups == 0 else {
@@ -26,6 +28,16 @@ public struct ChannelShuffle: Operator {
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
         guard let dy = p.gradients[0] else { return [nil] }
         return [try g.append(ChannelShuffle(groups: g.type(of: dy).shape[1] / groups), dy)]
+    }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard x[0].isDense, x[0].layout == y[0].layout else { return nil }
+        // Written as its split form: dimensions before the channels, groups and members of a group, dimensions behind.
+        let (n, c, area) = (x[0].shape[0], x[0].shape[1], x[0].shape[2] * x[0].shape[3]), members = c / groups
+        let (outer, inner) = x[0].layout == .plain ? (n, area) : (n * area, 1)
+        return KernelCall(
+            martlet_copy,
+            integers: [x[0].element.size, 4, 0, 0, outer, members, groups, inner]
+                + [c * inner, inner, members * inner, 1] + [c * inner, groups * inner, inner, 1])
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 

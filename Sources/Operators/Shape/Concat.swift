@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// The operands one after another along an axis.
@@ -10,6 +11,7 @@ public struct Concat: Operator {
     public init() {}
     public init(axis: Int) { self.axis = axis }
 
+    public var layoutRule: LayoutRule { .image }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         guard let first = x.first else { throw ShapeError("concat expects at least one operand, found none") }
         let axis = try TensorType.axis(axis, rank: first.rank, for: self)
@@ -53,6 +55,18 @@ public struct Concat: Operator {
         return gradients
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard (x + y).allSatisfy({ $0.isDense && $0.layout == y[0].layout }),
+            let axis = try? TensorType.axis(axis, rank: y[0].rank, for: self)
+        else { return nil }
+        let order = y[0].memoryOrder, at = order.firstIndex(of: axis) ?? 0
+        func size(_ type: TensorType, _ dimensions: ArraySlice<Int>) -> Int {
+            dimensions.reduce(1) { $0 * type.shape[$1] }
+        }
+        return KernelCall(
+            martlet_concat,
+            integers: [y[0].element.size, x.count, size(y[0], order[..<at])] + x.map { size($0, order[at...]) })
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         guard let axis = try? TensorType.axis(axis, rank: y[0].rank, for: self) else { return nil }
         let outer = y[0].shape[..<axis].reduce(1, *), inner = y[0].shape[(axis + 1)...].reduce(1, *)

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// Adds elements before and after every dimension.
@@ -20,6 +21,7 @@ public struct Pad: Operator {
         self.value = value
     }
 
+    public var layoutRule: LayoutRule { mode == .constant ? .image : .plain }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let x = try x.single(for: self)
         guard before.count == x.rank, after.count == x.rank else {
@@ -74,6 +76,17 @@ public struct Pad: Operator {
         return [try g.append(Pad(before: before.map(-), after: after.map(-)), dy)]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard mode == .constant, x[0].element == .f32, x[0].isDense, y[0].isDense, x[0].layout == y[0].layout else {
+            return nil
+        }
+        let order = y[0].memoryOrder
+        return KernelCall(
+            martlet_pad,
+            integers: [order.count] + order.map { x[0].shape[$0] } + order.map { before[$0] }
+                + order.map { y[0].shape[$0] },
+            reals: [value])
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         let strides = TensorType.strides(x[0].shape)
         var code = "size_t o = 0;\n"

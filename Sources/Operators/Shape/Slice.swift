@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// Elements `start, start + step, …` along every dimension.
@@ -24,6 +25,7 @@ public struct Slice: Operator {
             sizes: shape.enumerated().map { $0 == axis ? size : $1 })
     }
 
+    public var layoutRule: LayoutRule { .image }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let x = try x.single(for: self)
         guard [starts.count, sizes.count, steps.count] == [x.rank, x.rank, x.rank] else {
@@ -37,9 +39,9 @@ public struct Slice: Operator {
         }
         return [x.with(shape: sizes)]
     }
-    private func walk(_ shape: [Int]) -> (strides: [Int], start: Int) {
-        let strides = TensorType.strides(shape)
-        return (zip(strides, steps).map(*), zip(strides, starts).map(*).reduce(0, +))
+    private func walk(_ shape: [Int]) -> (strides: [Int], start: Int) { walk(strides: TensorType.strides(shape)) }
+    func walk(strides: [Int]) -> (strides: [Int], start: Int) {
+        (zip(strides, steps).map(*), zip(strides, starts).map(*).reduce(0, +))
     }
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? {
         let (strides, start) = walk(x[0].shape)
@@ -50,6 +52,10 @@ public struct Slice: Operator {
         return [try g.append(SliceGradient(slice: self, shape: g.type(of: p.operands[0]).shape), dy)]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        let (strides, start) = walk(strides: x[0].memoryStrides)
+        return .copy(x[0], y[0], strides: strides, offset: y[0].count > 0 ? start : 0)
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         guard y[0].count > 0 else { return CBody("") }
         let (strides, start) = walk(x[0].shape)
@@ -155,6 +161,19 @@ public struct SliceGradient: Operator {
         return [try g.append(slice, dy)]
     }
     public var isTrainingOnly: Bool { true }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        // The slice's copy with the sides exchanged, into zeros.
+        guard x[0].count > 0, x[0].isDense, y[0].isDense, x[0].rank <= MARTLET_MAX_RANK else { return nil }
+        let (strides, start) = slice.walk(strides: y[0].memoryStrides), order = x[0].memoryOrder
+        let sizes = order.map { x[0].shape[$0] }, own = order.map { x[0].memoryStrides[$0] }
+        return KernelCall(
+            martlet_scatter,
+            integers: [y[0].element.size, order.count, 0, start] + sizes + own + order.map { strides[$0] } + [
+                y[0].count
+            ],
+            phases: 2)
+    }
+    public var layoutRule: LayoutRule { .image }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
     public static let specimens = [

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// Reorders dimensions: dimension `i` of the result is dimension `permutation[i]` of the operand.
@@ -29,6 +30,9 @@ public struct Transpose: Operator {
         return [try g.append(Transpose(inverse), dy)]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        .copy(x[0], y[0], strides: permutation.map { x[0].memoryStrides[$0] })
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         .loops(y[0].shape, [strides(x[0].shape)]) { "y0[\($0)] = x0[\($1[0])];" }
     }

@@ -8,6 +8,8 @@ public protocol BinaryElementwise: Operator {
     func apply(_ a: Int64, _ b: Int64, _ element: ElementType) -> Int64
     func expression(_ a: String, _ b: String, _ m: inout CMath) -> String
     static var elements: [ElementType] { get }
+    /// The opcode of the executor's kernel, where it has one.
+    static var kernelCode: Int? { get }
     static var onnxName: (opType: String, since: Int) { get }
     /// The element type of the result.
     func resultElement(_ operand: ElementType) -> ElementType
@@ -15,6 +17,7 @@ public protocol BinaryElementwise: Operator {
 
 extension BinaryElementwise {
     public static var elements: [ElementType] { ElementType.numbers }
+    public static var kernelCode: Int? { nil }
     public func resultElement(_ operand: ElementType) -> ElementType { operand }
 
     public var layoutRule: LayoutRule { .elementwise }
@@ -45,6 +48,9 @@ extension BinaryElementwise {
         return [ReferenceTensor(y[0], integers: result)]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        Self.kernelCode.flatMap { .binary($0, x, y[0]) }
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         var math = CMath(x[0].element)
         _ = expression("a", "b", &math)

@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// An operator that folds elements along axes: `y = fold(x over axes)`.
@@ -14,6 +15,8 @@ public protocol Reduction: Operator {
     func accumulation(_ m: inout CMath, count: Int) -> (start: String, update: String, finish: String)
     static var elements: [ElementType] { get }
     static var onnxName: (opType: String, axesAreOperandSince: Int) { get }
+    /// The opcode of the executor's kernel.
+    static var kernelCode: Int { get }
 }
 
 extension Reduction {
@@ -50,6 +53,26 @@ extension Reduction {
         return [ReferenceTensor(y[0], integers: groups.map { fold($0, x[0].element) })]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard x[0].element == .f32, x[0].isDense, y[0].isDense, x[0].rank <= MARTLET_MAX_RANK,
+            let axes = try? normalAxes(rank: x[0].rank), x[0].count > 0
+        else { return nil }
+        // The kernel leaves what is kept in the operand's order of memory, which has to be the result's.
+        let order = x[0].memoryOrder, kept = x[0].shape.indices.filter { !axes.contains($0) }
+        let target = y[0].memoryOrder.compactMap { d in keepsDimensions ? (axes.contains(d) ? nil : d) : kept[d] }
+        let isWide = { (d: Int) in x[0].shape[d] > 1 }
+        guard order.filter({ kept.contains($0) && isWide($0) }) == target.filter(isWide) else { return nil }
+        return KernelCall(
+            martlet_reduce,
+            integers: [Self.kernelCode, order.count] + order.map { x[0].shape[$0] }
+                + order.map { axes.contains($0) ? 1 : 0 }, phases: 2,
+            scratch: { martlet_reduce_scratch($0, Int32($1)) })
+    }
+    /// Channels-last images keep their layout where what is left of them is an image again, or has no image order.
+    public var layoutRule: LayoutRule {
+        let axes = Set(axes.map { $0 < 0 ? $0 + 4 : $0 })
+        return keepsDimensions || axes.isEmpty || axes.isSuperset(of: [2, 3]) || axes.contains(1) ? .image : .plain
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         guard let axes = try? normalAxes(rank: x[0].rank) else { return nil }
         let strides = TensorType.strides(x[0].shape)

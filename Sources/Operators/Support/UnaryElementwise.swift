@@ -1,3 +1,4 @@
+import CKernels
 import IR
 
 /// An operator that maps every element by itself: `y = f(x)`.
@@ -17,6 +18,8 @@ public protocol UnaryElementwise: Operator {
     /// The name and version of the ONNX operator, and its attributes.
     static var onnxName: (opType: String, since: Int) { get }
     var onnxAttributes: [(name: String, value: ONNXAttribute)] { get }
+    /// The opcode of the executor's kernel, where it has one.
+    static var kernelCode: Int? { get }
     /// Reads the attributes; the default takes none.
     init(onnx node: ONNXNode) throws(ONNXImportError)
 }
@@ -25,6 +28,7 @@ extension UnaryElementwise {
     public static var elements: [ElementType] { ElementType.floats }
     public var onnxAttributes: [(name: String, value: ONNXAttribute)] { [] }
     public init(onnx node: ONNXNode) throws(ONNXImportError) { self.init() }
+    public static var kernelCode: Int? { nil }
     public func apply(_ x: Int64) -> Int64 { Int64(saturating: apply(Double(x))) }
 
     public var layoutRule: LayoutRule { .elementwise }
@@ -52,6 +56,9 @@ extension UnaryElementwise {
         return [try g.append(Multiply(), dy, slope)]
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        Self.kernelCode.flatMap { .unary($0, (self as? any ParametricActivation)?.parameters ?? [], x[0], y[0]) }
+    }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         var math = CMath(x[0].element)
         let text = expression("v", &math)
@@ -120,6 +127,12 @@ public struct UnaryGradient: Operator {
     }
     public func inPlaceOperands(_ x: [TensorType], _ y: [TensorType]) -> [Int] { [1, 0] }
     public var isTrainingOnly: Bool { true }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        guard let code = Self.functions[function]?.kernelCode, x[0] == y[0], x[1] == y[0] else { return nil }
+        guard var call = KernelCall.unary(code, attributes, x[0], y[0]) else { return nil }
+        call.function = martlet_unary_gradient
+        return call
+    }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
     public static var specimens: [Specimen] {

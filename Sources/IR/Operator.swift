@@ -91,6 +91,8 @@ public enum LayoutRule: Hashable, Sendable {
     /// Any layout, the same for the result and every operand of the result's shape; smaller operands (broadcast) are
     /// read by logical index and may be plain.
     case elementwise
+    /// Any layout, the same for all operands and results of rank 4: that of the neighbours.
+    case following
     /// Image operands and results (rank 4) channels-last; other operands plain.
     case image
     /// The operands and results with these indices channels-last, everything else (filters) plain.

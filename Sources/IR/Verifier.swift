@@ -69,6 +69,11 @@ extension Graph {
             if let odd = operands.first(where: { $0.shape == result.shape && $0.layout != result.layout }) {
                 throw VerificationError("\(place) mixes layouts: \(odd) and \(result)")
             }
+        case .following:
+            let images = (operands + results).filter { $0.rank == 4 }
+            if let odd = images.first(where: { $0.layout != images[0].layout }) {
+                throw VerificationError("\(place) mixes layouts: \(images[0]) and \(odd)")
+            }
         case .image: return
         case .images(let imageOperands, let imageResults):
             let others =

@@ -4,7 +4,7 @@ import Operators
 /// Moves whole regions of images to channels-last memory, where the fast kernels are.
 ///
 /// Runs after the gradient transform and before planning. Optional: without it graphs stay right, only slower.
-/// Operators that work on images get them channels-last, elementwise ones follow their operands or readers, all others
+/// Operators that work on images get them channels-last, elementwise and shape operators follow their operands or readers, all others
 /// stay plain; a value gets a reorder at most once a layout, so none is left inside a region. Inputs and outputs keep
 /// the layout they have. Reorders that were there before are chosen anew.
 ///
@@ -67,7 +67,12 @@ private struct LayoutChoice {
             switch node.op.layoutRule {
             case .plain: continue
             case .image, .images:
-                for (operand, isImage) in zip(node.operands, images(node).operands) where isImage { wished[operand.id] = true }
+                for (operand, isImage) in zip(node.operands, images(node).operands) where isImage {
+                    wished[operand.id] = true
+                }
+            case .following:
+                guard node.results.contains(where: { wished[$0.id] }) else { continue }
+                for operand in node.operands where isImage(operand) { wished[operand.id] = true }
             case .elementwise:
                 guard let result = node.results.first, wished[result.id] else { continue }
                 for operand in node.operands where graph.type(of: operand).shape == graph.type(of: result).shape {
@@ -82,6 +87,9 @@ private struct LayoutChoice {
         switch node.op.layoutRule {
         case .plain: return nil
         case .image, .images: return images(node)
+        case .following:
+            let follows = node.operands.contains { isImage($0) && isLast[$0.id] }
+            return follows || node.results.contains { isImage($0) && wished[$0.id] } ? images(node) : nil
         case .elementwise:
             guard let result = node.results.first, isImage(result) else { return nil }
             let shape = graph.type(of: result).shape
@@ -121,7 +129,9 @@ private struct LayoutChoice {
             other[value.id] = reordered
             return reordered
         }
-        for (input, name) in zip(graph.inputs, graph.inputNames) { made[input.id] = g.input(name, graph.type(of: input)) }
+        for (input, name) in zip(graph.inputs, graph.inputNames) {
+            made[input.id] = g.input(name, graph.type(of: input))
+        }
         for (node, decision) in zip(graph.nodes, decisions) {
             if node.op is Reorder {
                 made[node.results[0].id] = made[node.operands[0].id]

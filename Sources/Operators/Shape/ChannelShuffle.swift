@@ -12,7 +12,7 @@ public struct ChannelShuffle: Operator {
     public init() {}
     public init(groups: Int) { self.groups = groups }
 
-    public var layoutRule: LayoutRule { .image }
+    public var layoutRule: LayoutRule { .following }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let x = try x.single(for: self).require(rank: 4, for: self)
         guard groups > 0, x.shape[1] % groups == 0 else {

@@ -11,7 +11,7 @@ public struct Concat: Operator {
     public init() {}
     public init(axis: Int) { self.axis = axis }
 
-    public var layoutRule: LayoutRule { .image }
+    public var layoutRule: LayoutRule { .following }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         guard let first = x.first else { throw ShapeError("concat expects at least one operand, found none") }
         let axis = try TensorType.axis(axis, rank: first.rank, for: self)

@@ -21,7 +21,7 @@ public struct Pad: Operator {
         self.value = value
     }
 
-    public var layoutRule: LayoutRule { mode == .constant ? .image : .plain }
+    public var layoutRule: LayoutRule { mode == .constant ? .following : .plain }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let x = try x.single(for: self)
         guard before.count == x.rank, after.count == x.rank else {

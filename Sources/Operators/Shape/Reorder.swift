@@ -21,6 +21,9 @@ public struct Reorder: Operator {
         return [dx]
     }
     public func viewOffset(_ x: [TensorType], _ y: [TensorType]) -> Int? { x[0].isStored(like: y[0]) ? 0 : nil }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        x[0].isDense ? .copy(x[0], y[0], strides: x[0].memoryStrides) : nil
+    }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         CBody("for (size_t i = 0; i < \(y[0].count); ++i) y0[i] = x0[i];\n")

@@ -25,7 +25,7 @@ public struct Slice: Operator {
             sizes: shape.enumerated().map { $0 == axis ? size : $1 })
     }
 
-    public var layoutRule: LayoutRule { .image }
+    public var layoutRule: LayoutRule { .following }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let x = try x.single(for: self)
         guard [starts.count, sizes.count, steps.count] == [x.rank, x.rank, x.rank] else {
@@ -173,7 +173,7 @@ public struct SliceGradient: Operator {
             ],
             phases: 2)
     }
-    public var layoutRule: LayoutRule { .image }
+    public var layoutRule: LayoutRule { .following }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
     public static let specimens = [

@@ -71,7 +71,7 @@ extension Reduction {
     /// Channels-last images keep their layout where what is left of them is an image again, or has no image order.
     public var layoutRule: LayoutRule {
         let axes = Set(axes.map { $0 < 0 ? $0 + 4 : $0 })
-        return keepsDimensions || axes.isEmpty || axes.isSuperset(of: [2, 3]) || axes.contains(1) ? .image : .plain
+        return keepsDimensions || axes.isEmpty || axes.isSuperset(of: [2, 3]) || axes.contains(1) ? .following : .plain
     }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? {
         guard let axes = try? normalAxes(rank: x[0].rank) else { return nil }

@@ -68,6 +68,7 @@ extension String {
             case UInt8(ascii: "\\"): text += "\\\\"
             // Two question marks could start a trigraph.
             case UInt8(ascii: "?"): text += "\\?"
+            case UInt8(ascii: "\n"): text += "\\n"
             case 32..<127: text.unicodeScalars.append(UnicodeScalar(byte))
             // Three octal digits end by themselves, so that a digit may follow.
             default: text += "\\" + String(512 + Int(byte), radix: 8).suffix(3)

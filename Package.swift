@@ -93,10 +93,10 @@ let package = Package(
         tests("Training", []),
         tests("Spaces", []),
         tests("ONNXFormat", ["Execution"]),
-        tests("CodeGeneration", ["Hardware", "Execution"]),
+        tests("CodeGeneration", ["Hardware", "Execution"], exclude: ["Golden"]),
         tests("Hardware", []),
         tests("Search", [], settings: optimised),
-        .testTarget(name: "CommandTests", dependencies: ["TestSupport", "ONNXFormat"], swiftSettings: swift),
+        .testTarget(name: "CommandTests", dependencies: ["Command", "TestSupport", "ONNXFormat"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -9,7 +9,7 @@ struct Martlet: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "martlet",
         abstract: "Finds neural networks that meet a latency limit, and compiles networks to standalone C.",
-        subcommands: [Compile.self, Bench.self, Verify.self, Inspect.self, Ops.self, Targets.self])
+        subcommands: [Compile.self, Bench.self, Verify.self, Inspect.self, Ops.self, Targets.self, ListSpaces.self])
 
     static func main() {
         do {

@@ -74,6 +74,22 @@ import Testing
         #expect(object?["p95_ms"] != nil && object?["runs"] != nil)
     }
 
+    @Test func everyStepIsDumped() throws {
+        let program = try Self.program { $0.dump = true }
+        let workshop = try Workshop()
+        try workshop.write(program.files)
+        let input = try workshop.read("tiny_test.bin").prefix(128)
+        try workshop.write([CProgram.File("inputs.bin", contents: Array(input))])
+        try workshop.expect(["gcc"] + Workshop.strict + ["-I.", "-o", "dump", "dump_main.c", "tiny.c", "-lm"])
+        try workshop.expect(["./dump", "inputs.bin", "values.bin"])
+        let values = try workshop.read("values.bin")
+        #expect(values.count == program.steps.count * 128)
+        // Steps 3 and 4 make the outputs, which the test vector ends with.
+        let made = Literal(.f32, [64], bytes: Array(values.suffix(256)))
+        let expected = Literal(.f32, [64], bytes: Array(try workshop.read("tiny_test.bin").suffix(256)))
+        #expect(difference(made, expected) < 1e-6)
+    }
+
     @Test func theSelfCheckFailsOnAnotherResult() throws {
         let program = try Self.program { options in
             var test = options.test!

@@ -344,7 +344,7 @@ extension CWriter {
                 fprintf(stderr, "the inputs cannot be opened\\n");
                 return 2;
             }
-        \(inputs.enumerated().filter { $1.type.count > 0 }.map { "    if (fread(input_\($0), sizeof input_\($0), 1, file) != 1) return 2;\n" }.joined())    fclose(file);
+        \(inputs.enumerated().filter { $1.type.count > 0 }.map { "    if (fread(input_\($0.offset), sizeof input_\($0.offset), 1, file) != 1) return 2;\n" }.joined())    fclose(file);
             memset(&hooks, 0, sizeof hooks);
             hooks.context = fopen(argc > 2 ? argv[2] : "values.bin", "wb");
             if (!hooks.context) {

@@ -4,6 +4,7 @@ import Hardware
 import IR
 import ONNXFormat
 import Passes
+import Spaces
 
 /// A reason to end with an exit status of our own.
 struct Failure: Error, CustomStringConvertible {
@@ -37,7 +38,7 @@ struct Failure: Error, CustomStringConvertible {
 
     static func knows(_ error: any Error) -> Bool {
         error is ONNXError || error is ExportError || error is PassError || error is HardwareError || error is ShapeError
-            || error is VerificationError || error is ParseError || (error as NSError).domain == NSCocoaErrorDomain
+            || error is VerificationError || error is SpaceError || error is ParseError || (error as NSError).domain == NSCocoaErrorDomain
     }
 
     func exit() -> Never {

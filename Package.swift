@@ -81,7 +81,9 @@ let package = Package(
             settings: optimised),
         .executableTarget(
             name: "Command",
-            dependencies: ["Search", "Hardware", "ONNXFormat", "CodeGeneration", argumentParser, logging],
+            dependencies: [
+                "IR", "Operators", "Passes", "Spaces", "Search", "Hardware", "ONNXFormat", "CodeGeneration", argumentParser, logging,
+            ],
             swiftSettings: swift),
         .target(
             name: "TestSupport", dependencies: ["IR", "Operators", "Passes"], path: "Tests/TestSupport",

@@ -92,17 +92,19 @@ int64_t martlet_now(void) {
 
 static void run(MartletPool *pool, int32_t part) {
     int64_t *times = part == 0 ? pool->times : NULL;
+    const MartletStep *steps = pool->steps;
     int64_t count = pool->count;
     for (int64_t i = 0; i < count; ++i) {
-        const MartletStep *step = &pool->steps[i];
-        MartletCall call = step->call;
+        /* A copy: behind the last barrier the caller may already have freed the steps. */
+        MartletStep step = steps[i];
+        MartletCall call = step.call;
         if (times) times[i] = martlet_now();
         call.part = part;
-        call.parts = step->is_parallel ? pool->threads : 1;
-        for (int32_t phase = 0; phase < step->phases; ++phase) {
+        call.parts = step.is_parallel ? pool->threads : 1;
+        for (int32_t phase = 0; phase < step.phases; ++phase) {
             call.phase = phase;
-            if (step->is_parallel || part == 0) step->function(&call);
-            if (step->is_parallel || phase == step->phases - 1) meet(pool);
+            if (step.is_parallel || part == 0) step.function(&call);
+            if (step.is_parallel || phase == step.phases - 1) meet(pool);
         }
     }
     if (times) times[count] = martlet_now();

@@ -1,0 +1,133 @@
+import Execution
+import Foundation
+import IR
+import Operators
+import Passes
+import TestSupport
+import Testing
+
+@Suite struct ExecutorTests {
+    private struct Case {
+        let graph: Graph
+        let inputs: [Literal]
+        let parameters: [String: Literal]
+        let expected: [Literal]
+
+        init(_ seed: UInt64) throws {
+            graph = try RandomGraph.trainingStep(seed: seed)
+            let random = RandomSource(seed: seed)
+            inputs = RandomGraph.inputs(of: graph, random)
+            parameters = RandomGraph.parameters(of: graph, random)
+            expected = try Interpreter.run(
+                graph, inputs: inputs.map { ReferenceTensor<Double>($0) }, parameters: parameters.mapValues { ReferenceTensor($0) }
+            ).map(\.literal)
+        }
+
+        func run(_ graph: Graph, _ pool: ThreadPool, arena: Arena = Arena()) throws -> [Literal] {
+            let executor = try Executor(graph, pool: pool, parameters: TestParameters(parameters), arena: arena)
+            try executor.run(literals: inputs)
+            let first = graph.outputs.indices.map { executor.output($0).literal }
+            // A second run in the same memory must not see the first.
+            try executor.run(literals: inputs)
+            #expect(first == graph.outputs.indices.map { executor.output($0).literal })
+            return first
+        }
+    }
+
+    @Test(arguments: 0..<30) func runsTrainingStepsAsTheInterpreterDoes(seed: UInt64) throws {
+        let step = try Case(seed)
+        let one = try ThreadPool(threads: 1), two = try ThreadPool(threads: 2)
+        for graph in [step.graph, try step.graph.applying(chooseLayout(), lowerForExecution)] {
+            let single = try step.run(graph, one), double = try step.run(graph, two)
+            for (index, expected) in step.expected.enumerated() {
+                #expect(difference(single[index], expected) < 1e-4, "seed \(seed), \(graph.outputNames[index])\n\(graph)")
+                #expect(difference(double[index], expected) < 1e-4, "seed \(seed), \(graph.outputNames[index])\n\(graph)")
+            }
+            // Bit for bit: the same number of threads, another pool and another place in memory.
+            #expect(try step.run(graph, ThreadPool(threads: 2)) == double, "seed \(seed)")
+        }
+    }
+
+    @Test func executorsShareAnArena() throws {
+        let pool = try ThreadPool(threads: 2), arena = Arena()
+        for seed in 0..<8 as Range<UInt64> {
+            let step = try Case(seed)
+            #expect(try step.run(step.graph, pool, arena: arena) == step.run(step.graph, pool), "seed \(seed)")
+        }
+        // An executor that was there before the arena moved goes on.
+        var g = GraphBuilder(name: "small")
+        let x = g.input("x", .f32(4))
+        let y = try g.append(Relu(), x)
+        let small = try Executor(g.finish(outputs: [y]), pool: pool, arena: arena)
+        try small.run(literals: [Literal([-1, 2, -3, 4] as [Float])])
+        var h = GraphBuilder(name: "large")
+        let z = h.input("x", .f32(1 << 16))
+        let v = try h.append(Add(), z, z)
+        let large = try Executor(h.finish(outputs: [v]), pool: pool, arena: arena)
+        try large.run(literals: [Literal([Float](repeating: 1, count: 1 << 16))])
+        try small.run(literals: [Literal([1, -2, 3, -4] as [Float])])
+        #expect(small.output(0).floats == [1, 0, 3, 0])
+        #expect(arena.bytes >= 1 << 18)
+    }
+
+    @Test func parametersAreReadInPlace() throws {
+        var g = GraphBuilder(name: "scale")
+        let x = g.input("x", .f32(2)), w = g.parameter("w", .f32(2))
+        let y = try g.append(Multiply(), x, w)
+        let parameters = TestParameters(["w": Literal([2, 3] as [Float])])
+        let executor = try Executor(g.finish(outputs: [y], names: ["y"]), pool: ThreadPool(threads: 1), parameters: parameters)
+        try executor.run(literals: [Literal([1, 1] as [Float])])
+        #expect(executor.output(0).floats == [2, 3])
+        parameters.memory(ofParameter: "w")?.storeBytes(of: 5, as: Float.self)
+        try executor.run(literals: [Literal([1, 1] as [Float])])
+        #expect(executor.output(named: "y")?.floats == [5, 3])
+        #expect(executor.output(named: "z") == nil)
+    }
+
+    @Test func unalignedInputsAreStaged() throws {
+        var g = GraphBuilder(name: "unaligned")
+        let x = g.input("x", .f32(3))
+        let y = try g.append(Add(), x, x)
+        let executor = try Executor(g.finish(outputs: [y]), pool: ThreadPool(threads: 1))
+        let values: [Float] = [0, 1, 2, 3]
+        try values.withUnsafeBytes { bytes in try executor.run([UnsafeRawBufferPointer(rebasing: bytes[4...])]) }
+        #expect(executor.output(0).floats == [2, 4, 6])
+    }
+
+    @Test func wrongUsesAreNamed() throws {
+        var g = GraphBuilder(name: "scale")
+        let x = g.input("x", .f32(2)), w = g.parameter("w", .f32(2))
+        let y = try g.append(Multiply(), x, w)
+        let graph = g.finish(outputs: [y]), pool = try ThreadPool(threads: 1)
+        #expect(throws: ExecutionError(.parameter, "parameter \"w\" of graph scale is not in the storage")) {
+            try Executor(graph, pool: pool)
+        }
+        #expect(throws: ExecutionError(.parameter, "parameter \"w\" is f32[2] (8 bytes), but the storage holds 12 bytes")) {
+            try Executor(graph, pool: pool, parameters: TestParameters(["w": Literal([1, 2, 3] as [Float])]))
+        }
+        let executor = try Executor(graph, pool: pool, parameters: TestParameters(["w": Literal([1, 2] as [Float])]))
+        #expect(throws: ExecutionError(.input, "graph scale has 1 inputs, found 0")) { try executor.run() }
+        #expect(throws: ExecutionError(.input, "graph scale expects an input f32[2], found f32[1]")) {
+            try executor.run(literals: [Literal([1] as [Float])])
+        }
+        let values: [Float] = [1]
+        #expect(throws: ExecutionError(.input, "input \"x\" of graph scale is f32[2] (8 bytes), found 4 bytes")) {
+            try values.withUnsafeBytes { try executor.run([$0]) }
+        }
+        #expect(throws: ExecutionError.self) { try ThreadPool(threads: 0) }
+    }
+
+    @Test func tracesEveryNode() throws {
+        let step = try Case(3)
+        let executor = try Executor(step.graph, pool: ThreadPool(threads: 2), parameters: TestParameters(step.parameters))
+        executor.measuresTimes = true
+        try executor.run(literals: step.inputs)
+        let times = executor.times
+        #expect(times.count > step.graph.nodes.count / 2)
+        #expect(zip(times, times.dropFirst()).allSatisfy { $0.start + $0.duration <= $1.start + 1 })
+        var trace = ChromeTrace()
+        trace.add(times, of: step.graph)
+        let document = try #require(try JSONSerialization.jsonObject(with: Data(trace.json.utf8)) as? [String: Any])
+        #expect((document["traceEvents"] as? [[String: Any]])?.count == times.count)
+    }
+}

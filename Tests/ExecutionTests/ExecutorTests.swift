@@ -12,6 +12,8 @@ import Testing
         let inputs: [Literal]
         let parameters: [String: Literal]
         let expected: [Literal]
+        /// What single precision may be off by: some graphs cancel large terms, as the definitions in `Float` show.
+        let tolerances: [Double]
 
         init(_ seed: UInt64) throws {
             graph = try RandomGraph.trainingStep(seed: seed)
@@ -21,6 +23,10 @@ import Testing
             expected = try Interpreter.run(
                 graph, inputs: inputs.map { ReferenceTensor<Double>($0) }, parameters: parameters.mapValues { ReferenceTensor($0) }
             ).map(\.literal)
+            let rounded = try Interpreter.run(
+                graph, inputs: inputs.map { ReferenceTensor<Float>($0) }, parameters: parameters.mapValues { ReferenceTensor($0) }
+            ).map(\.literal)
+            tolerances = zip(rounded, expected).map { 1e-4 + 8 * difference($0, $1) }
         }
 
         func run(_ graph: Graph, _ pool: ThreadPool, arena: Arena = Arena()) throws -> [Literal] {
@@ -40,8 +46,8 @@ import Testing
         for graph in [step.graph, try step.graph.applying(chooseLayout(), lowerForExecution)] {
             let single = try step.run(graph, one), double = try step.run(graph, two)
             for (index, expected) in step.expected.enumerated() {
-                #expect(difference(single[index], expected) < 1e-4, "seed \(seed), \(graph.outputNames[index])\n\(graph)")
-                #expect(difference(double[index], expected) < 1e-4, "seed \(seed), \(graph.outputNames[index])\n\(graph)")
+                #expect(difference(single[index], expected) < step.tolerances[index], "seed \(seed), \(graph.outputNames[index])\n\(graph)")
+                #expect(difference(double[index], expected) < step.tolerances[index], "seed \(seed), \(graph.outputNames[index])\n\(graph)")
             }
             // Bit for bit: the same number of threads, another pool and another place in memory.
             #expect(try step.run(graph, ThreadPool(threads: 2)) == double, "seed \(seed)")

@@ -1,5 +1,6 @@
 import Foundation
 import Hardware
+import IR
 import Testing
 
 /// One target of each emulated family builds and runs a program; where tools are missing the test is skipped.
@@ -28,6 +29,22 @@ import Testing
             _ = try ProgramRunner(for: target).run(failing, inputs: [bytes(input), bytes([Int32(0)])])
         }
         #expect(error?.message.contains("run function returned 7") == true, "\(error?.message ?? "")")
+    }
+
+    /// The generated C of whole networks and of every operator gives the interpreter's numbers on every target.
+    @Test(arguments: names + ["host"])
+    func generatedCodeIsRight(name: String) throws {
+        let folder = try TestFolder()
+        let builder = try Builder(for: try TargetLibrary().target(name), in: folder.path)
+        for network in [try SampleNetwork.mobile(), try SampleNetwork.plain(), try SampleNetwork.operators()] {
+            let deployed = try DeployedGraph(network.graph, parameters: network.parameters, builder: builder)
+            let outputs = try deployed.run(network.inputs)
+            #expect(outputs.count == network.expected.count)
+            for (index, (found, expected)) in zip(outputs, network.expected).enumerated() {
+                let difference = relativeDifference(found, expected)
+                #expect(difference <= allowedDifference(expected.element), "\(name): \(network.name): output \(index)")
+            }
+        }
     }
 
     @Test(arguments: names.filter { (try? TargetLibrary().target($0).figures) == .instructions })

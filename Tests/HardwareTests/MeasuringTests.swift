@@ -1,4 +1,6 @@
 import Foundation
+import IR
+import Operators
 import Testing
 
 @testable import Hardware
@@ -118,6 +120,29 @@ import Testing
         #expect(result.rounds == [1, 2, 3, 4])
         #expect(!result.isStable)
         #expect(result.spread == 0.4)
+    }
+
+    /// A candidate is timed once, whatever its weights and its name; another structure is another candidate.
+    @Test func graphsAreTimedByTheirOwnCode() throws {
+        let database = try MeasurementDatabase(path: folder.path + "/graphs.sqlite")
+        let profiler = Profiler(builder: builder, plan: quick, database: database)
+        let graphs = [try SampleNetwork.mobile().graph, try SampleNetwork.plain().graph]
+        let first = try profiler.latency(of: graphs)
+        #expect(first.allSatisfy { $0.minimum > 0 && $0.median < 50 })
+        #expect(try database.count() == 2)
+        #expect(try profiler.latency(of: graphs.reversed()) == first.reversed())
+        #expect(try database.count() == 2)
+    }
+
+    @Test func aGraphThatCannotBeDeployed() throws {
+        var g = GraphBuilder(name: "training")
+        let x = g.input("x", .f32(2, 3))
+        let y = try g.append(Dropout(rate: 0.5, site: 0), x, g.input("key", TensorType(.u32, [2])))
+        let graph = g.finish(outputs: [y])
+        let error = fault { _ = try Profiler(builder: builder, plan: quick).latency(of: [graph]) }
+        #expect(error?.code == .unsupported)
+        #expect(error?.message.hasPrefix("graph training: cannot be deployed: ") == true, "\(error?.message ?? "")")
+        #expect(error?.message.contains("dropout") == true)
     }
 
     @Test func oneTimerAtATime() throws {

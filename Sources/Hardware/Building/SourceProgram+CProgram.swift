@@ -3,6 +3,8 @@ import IR
 
 extension SourceProgram {
     /// A program that the C writer made.
+    ///
+    /// Its weights must be part of it: a harness passes none by pointer.
     public init(_ program: CProgram) {
         func port(_ port: CProgram.Port) -> Port {
             let element = port.type.element

@@ -79,6 +79,12 @@ import Training
         #expect(trainer.store.snapshot() == before)
     }
 
+    @Test func everyOperatorOfAStepHasAKernel() throws {
+        let trainer = try Self.trainer(1)
+        let form = try TinyNetwork.graph(batch: 6, dropout: 0.2).trainingForm()
+        #expect(try NetworkStep(form, store: trainer.store, backend: Self.executor()).slowOperators == [])
+    }
+
     @Test(arguments: [false, true])
     func executorTrainsAsTheInterpreterDoes(_ sampled: Bool) throws {
         let source = { sampled ? Self.alternating : nil }

@@ -46,4 +46,6 @@ private final class ExecutedProgram: GraphProgram {
         // The executor keeps the memory until its next run, which is what the protocol promises.
         executor.output(index).withUnsafeBytes { $0.bindMemory(to: Float.self) }
     }
+
+    var slowOperators: [String] { executor.fallbacks.map { executor.graph.nodes[$0].op.mnemonic } }
 }

@@ -7,6 +7,9 @@ public protocol GraphProgram: AnyObject {
 
     /// The elements of an `f32` output, row-major, valid until the next run.
     func output(_ index: Int) -> UnsafeBufferPointer<Float>
+
+    /// Operators that run by their definitions, for lack of a kernel: very slow in a network of any size.
+    var slowOperators: [String] { get }
 }
 
 /// What runs graphs.
@@ -78,4 +81,6 @@ private final class InterpretedProgram: GraphProgram {
     }
 
     func output(_ index: Int) -> UnsafeBufferPointer<Float> { UnsafeBufferPointer(outputs[index]) }
+
+    var slowOperators: [String] { graph.nodes.map(\.op.mnemonic) }
 }

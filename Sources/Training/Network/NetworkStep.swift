@@ -32,6 +32,9 @@ public final class NetworkStep {
         statistics = form.statisticsOutputs
     }
 
+    /// Operators of the step that the backend has no kernel for.
+    public var slowOperators: [String] { program.slowOperators }
+
     /// The batch's mean loss after ``run(_:key:)``.
     public var loss: Float { program.output(0)[0] }
 

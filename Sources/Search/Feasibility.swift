@@ -78,7 +78,7 @@ extension Constraints {
     }
 
     /// Changes one site at a time to its cheapest alternative until nothing gets cheaper, or `goal` is reached.
-    private static func descend(
+    static func descend(
         from start: Architecture, _ alphabet: [Int], until goal: Double, _ cost: (Architecture) throws -> Double
     ) throws -> (Architecture, Double) {
         var best = start

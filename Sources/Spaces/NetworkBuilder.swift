@@ -92,24 +92,22 @@ struct NetworkBuilder {
         let op = Conv2D(kernel: kernel, stride: stride, groups: groups)
         let filter = try parameter(
             name, "filter", full: [width.full, x.width.full / groups, kernel, kernel],
-            used: [width.actual, x.width.actual / groups, kernel, kernel],
-            .he(fanOut: width.full * kernel * kernel / groups))
+            used: [width.actual, x.width.actual / groups, kernel, kernel])
         return Feature(value: try append(op, [x.value, filter], name), width: width)
     }
 
     mutating func depthwise(_ x: Feature, kernel: Int, stride: Int, name: String) throws(ShapeError) -> Feature {
         let filter = try parameter(
-            name, "filter", full: [x.width.full, 1, kernel, kernel], used: [x.width.actual, 1, kernel, kernel],
-            .he(fanOut: kernel * kernel))
+            name, "filter", full: [x.width.full, 1, kernel, kernel], used: [x.width.actual, 1, kernel, kernel])
         let op = Conv2D(kernel: kernel, stride: stride, groups: x.width.actual)
         return Feature(value: try append(op, [x.value, filter], name), width: x.width)
     }
 
     mutating func batchNorm(_ x: Feature, name: String) throws(ShapeError) -> Feature {
-        func vector(_ part: String, _ role: NetworkParameter.Role, _ value: Double) throws(ShapeError) -> Value {
-            try parameter(name, part, full: [x.width.full], used: [x.width.actual], .constant(value), role)
+        func vector(_ part: String, _ role: NetworkParameter.Role) throws(ShapeError) -> Value {
+            try parameter(name, part, full: [x.width.full], used: [x.width.actual], role)
         }
-        let affine = isAffine ? [try vector("scale", .weight, 1), try vector("bias", .weight, 0)] : []
+        let affine = isAffine ? [try vector("scale", .weight), try vector("bias", .weight)] : []
         if isTraining {
             let op = BatchNorm(epsilon: space.epsilon)
             let results = try g.appendAll(op, [x.value] + affine, name: nodeName(name))
@@ -117,7 +115,7 @@ struct NetworkBuilder {
             statistics.append((nodeName(name) + ".variance", results[2]))
             return Feature(value: results[0], width: x.width)
         }
-        let running = [try vector("mean", .statistic, 0), try vector("variance", .statistic, 1)]
+        let running = [try vector("mean", .statistic), try vector("variance", .statistic)]
         let op = BatchNormInference(epsilon: space.epsilon)
         return Feature(value: try append(op, [x.value] + running + affine, name), width: x.width)
     }
@@ -154,16 +152,15 @@ struct NetworkBuilder {
 
     private mutating func biasedConvolution(_ x: Feature, width: Width, name: String) throws(ShapeError) -> Feature {
         let filter = try parameter(
-            name, "filter", full: [width.full, x.width.full, 1, 1], used: [width.actual, x.width.actual, 1, 1],
-            .he(fanOut: width.full))
-        let bias = try parameter(name, "bias", full: [width.full], used: [width.actual], .constant(0))
+            name, "filter", full: [width.full, x.width.full, 1, 1], used: [width.actual, x.width.actual, 1, 1])
+        let bias = try parameter(name, "bias", full: [width.full], used: [width.actual])
         return Feature(value: try append(Conv2D(), [x.value, filter, bias], name), width: width)
     }
 
     mutating func linear(_ x: Feature, width: Int, name: String) throws(ShapeError) -> Feature {
         let matrix = try parameter(
-            name, "matrix", full: [width, x.width.full], used: [width, x.width.actual], .normal(deviation: 0.01))
-        let bias = try parameter(name, "bias", full: [width], used: [width], .constant(0))
+            name, "matrix", full: [width, x.width.full], used: [width, x.width.actual])
+        let bias = try parameter(name, "bias", full: [width], used: [width])
         let y = try append(Linear(), [x.value, matrix, bias], name)
         return Feature(value: y, width: Width(width, of: width))
     }
@@ -239,14 +236,12 @@ struct NetworkBuilder {
 
     /// A parameter of the full shape, cut to the part in use: the first channels of each dimension.
     private mutating func parameter(
-        _ layer: String, _ part: String, full: [Int], used: [Int], _ initialization: Initialization,
-        _ role: NetworkParameter.Role = .weight
+        _ layer: String, _ part: String, full: [Int], used: [Int], _ role: NetworkParameter.Role = .weight
     ) throws(ShapeError) -> Value {
         let name = "\(nodeName(layer)).\(part)"
         let shape = sharesWidths ? full : used
         if known.insert(name).inserted {
-            parameters.append(
-                NetworkParameter(name: name, shape: shape, role: role, initialization: initialization))
+            parameters.append(NetworkParameter(name: name, shape: shape, role: role))
         }
         let value = g.parameter(name, TensorType(.f32, shape))
         guard shape != used else { return value }

@@ -19,7 +19,7 @@ import Testing
     @Test func binsAreVisitedEqually() {
         let cost: @Sendable (Architecture) -> Double = { x in Double(x.choices.reduce(0, +)) }
         let bins = CostBinSampler.bins(4..<22, count: 6)
-        let sampler = CostBinSampler(alphabet: alphabet, bins: bins, cost: cost)
+        let sampler = CostBinSampler(base: UniformSampler(alphabet: alphabet), bins: bins, cost: cost)
         var random = RandomSource(seed: 7)
         var counts = [Int](repeating: 0, count: bins.count)
         let draws = 6000
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func anEmptyBinFallsBackToAnyPath() {
-        let sampler = CostBinSampler(alphabet: [2, 2], bins: [100..<200], tries: 10) { _ in 1 }
+        let sampler = CostBinSampler(base: UniformSampler(alphabet: [2, 2]), bins: [100..<200], tries: 10) { _ in 1 }
         var random = RandomSource(seed: 1)
         #expect(sampler.sample(using: &random).choices.count == 2)
     }

@@ -135,19 +135,6 @@ import Testing
                 == "the space mbconv-28 cannot be relaxed: 'stage1.width' decides a setting. Fix it, or search by paths")
     }
 
-    @Test func initialValuesDependOnTheNameAlone() {
-        let seed = RandomSource(seed: 11)
-        func parameter(_ name: String) -> NetworkParameter {
-            NetworkParameter(name: name, shape: [64, 32], role: .weight, initialization: .he(fanOut: 32))
-        }
-        let a = parameter("a").initialValues(seed: seed)
-        #expect(a == parameter("a").initialValues(seed: seed))
-        #expect(a != parameter("b").initialValues(seed: seed))
-        let square = a.reduce(0) { $0 + Double($1) * Double($1) } / Double(a.count)
-        // The variance of 2,048 draws is within 10 % of 2 / fan out at more than three standard errors.
-        #expect(abs(square - 2.0 / 32) < 0.1 * 2 / 32)
-    }
-
     @Test func anImageTooSmallForTheStridesIsAnError() throws {
         let small = tiny.replacing("[1, 8, 8]", with: "[1, 8, 8]").replacing("- linear", with: "- global_average_pool")
         let space = try SearchSpace(yaml: small, file: "tiny.yaml")

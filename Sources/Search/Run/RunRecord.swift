@@ -61,6 +61,8 @@ public struct RunRecord: Codable, Sendable {
     }
 
     public var formatVersion = 1
+    /// What the run was asked to do; resuming goes by it.
+    public var configuration: SearchConfiguration?
     public var name: String
     public var status: String
     public var seed: UInt64

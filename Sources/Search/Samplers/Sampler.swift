@@ -43,23 +43,24 @@ public struct CategoricalSampler: Sampler {
     }
 }
 
-/// A bin of cost drawn uniformly, then a uniform path that falls into it.
+/// A bin of cost drawn uniformly, then a path that falls into it.
 ///
 /// Uniform paths crowd around the mean cost; bins give cheap and expensive ones equal practice. A bin that no path was
 /// found for in `tries` draws is given up for that step, and an unconstrained path is taken.
 ///
 /// - Source: Guo et al., *Single Path One-Shot*, ECCV 2020, released code (bins of 10M FLOPs, 500 tries).
 public struct CostBinSampler: Sampler {
-    public let alphabet: [Int]
     public let bins: [Range<Double>]
     public let tries: Int
+    /// What draws the paths that bins choose from.
+    private let base: any Sampler
     private let cost: @Sendable (Architecture) -> Double
 
     public init(
-        alphabet: [Int], bins: [Range<Double>], tries: Int = 500, cost: @escaping @Sendable (Architecture) -> Double
+        base: any Sampler, bins: [Range<Double>], tries: Int = 500, cost: @escaping @Sendable (Architecture) -> Double
     ) {
         precondition(!bins.isEmpty, "a bin sampler needs a bin")
-        (self.alphabet, self.bins, self.tries, self.cost) = (alphabet, bins, tries, cost)
+        (self.base, self.bins, self.tries, self.cost) = (base, bins, tries, cost)
     }
 
     /// Bins of equal width that cover `range`.
@@ -70,11 +71,10 @@ public struct CostBinSampler: Sampler {
 
     public func sample(using random: inout RandomSource) -> Architecture {
         let bin = bins[random.integer(below: bins.count)]
-        let uniform = UniformSampler(alphabet: alphabet)
         for _ in 0..<tries {
-            let path = uniform.sample(using: &random)
+            let path = base.sample(using: &random)
             if bin.contains(cost(path)) { return path }
         }
-        return uniform.sample(using: &random)
+        return base.sample(using: &random)
     }
 }

@@ -1,0 +1,101 @@
+import Training
+
+/// Everything that decides what a search finds: stored with the run, and compared when it is resumed.
+public struct SearchConfiguration: Codable, Hashable, Sendable {
+    /// Upper limits; those left out do not constrain.
+    public struct Limits: Codable, Hashable, Sendable {
+        /// Milliseconds of one inference, the median on the target.
+        public var latency: Double?
+        /// Bytes of working memory: the arena of the generated C.
+        public var peakMemory: Double?
+        /// Bytes of weights.
+        public var flash: Double?
+        public var macs: Double?
+
+        public init(latency: Double? = nil, peakMemory: Double? = nil, flash: Double? = nil, macs: Double? = nil) {
+            (self.latency, self.peakMemory, self.flash, self.macs) = (latency, peakMemory, flash, macs)
+        }
+    }
+
+    /// How a network or supernet is trained.
+    public struct Training: Codable, Hashable, Sendable {
+        public var epochs: Double
+        public var batch: Int
+        public var optimizer: SGD
+        public var rate: RateSchedule
+        public var clip: Double?
+        public var augmentation: Augmentation
+
+        public init(
+            epochs: Double, batch: Int, optimizer: SGD, rate: RateSchedule, clip: Double? = nil, augmentation: Augmentation
+        ) {
+            (self.epochs, self.batch, self.optimizer) = (epochs, batch, optimizer)
+            (self.rate, self.clip, self.augmentation) = (rate, clip, augmentation)
+        }
+
+        func steps(images: Int) -> Int { max(1, Int((epochs * Double(images / batch)).rounded())) }
+    }
+
+    /// The recipe, `spos`.
+    public var algorithm = "spos"
+    /// The name of a space, or the path of its file.
+    public var space = "mbconv-28"
+    /// The name of a data set, and its folder where it is not in the usual place.
+    public var data = "fashion-mnist"
+    public var dataFolder: String?
+    /// The name of a target, or the path of its file.
+    public var target = "host"
+    public var limits = Limits()
+    public var seed: UInt64 = 1
+    public var threads = 2
+
+    /// Training images that only judge candidates; they take no part in training the supernet.
+    public var validationImages = 5000
+    public var supernet = Training(
+        epochs: 8, batch: 96, optimizer: SGD(momentum: 0.9, nesterov: true, weightDecay: 4e-5, decays: .matricesOnly),
+        rate: .warmUp(steps: 50, then: .linear(from: 0.12)), clip: 5, augmentation: Augmentation(flip: true))
+    /// Equal ranges of cost that paths are drawn from in turn; 1 draws from all legal ones alike.
+    public var costBins = 4
+    /// Candidates that are compiled and timed to fit the latency model.
+    public var latencySamples = 24
+    public var evolution = Evolution.Settings()
+    /// Batches of training images that give a candidate its normalisation statistics, and their size.
+    public var recalibrationBatches = 8
+    public var recalibrationBatch = 128
+    /// Validation images that a candidate is judged on.
+    public var candidateImages = 2000
+    /// Leaders that are measured at a time.
+    public var finalists = 5
+    public var retraining = Training(
+        epochs: 10, batch: 96, optimizer: SGD(momentum: 0.9, nesterov: true, weightDecay: 1e-4, decays: .matricesOnly),
+        rate: .warmUp(steps: 100, then: .cosine(from: 0.12)), clip: 5, augmentation: Augmentation(flip: true, labelSmoothing: 0.05))
+    /// Whether a retrained network is kept out: the run ends with the finalists.
+    public var stopsBeforeRetraining = false
+
+    public init() {}
+
+    /// The settings in words, for the report.
+    var summary: [[String]] {
+        [
+            ["Space", space], ["Data", "\(data): \(validationImages) training images held out to judge candidates"],
+            [
+                "Supernet",
+                "\(decimal(supernet.epochs, 1)) epochs of single paths, batch \(supernet.batch), drawn uniformly"
+                    + (costBins > 1 ? " from \(costBins) ranges of latency" : "") + " among those within the limits",
+            ],
+            [
+                "Evolution",
+                "population \(evolution.population), \(evolution.generations) generations, \(evolution.parents) parents, "
+                    + "\(evolution.mutants) mutants (p = \(evolution.mutationProbability)), \(evolution.crossovers) crossovers",
+            ],
+            [
+                "Candidates",
+                "inherited weights, normalisation recalibrated on \(recalibrationBatches * recalibrationBatch) training images, "
+                    + "judged on \(candidateImages) held-out images",
+            ],
+            ["Latency", "\(latencySamples) candidates compiled from their own C and timed on \(target); every finalist timed again"],
+            ["Retraining", "from scratch, \(decimal(retraining.epochs, 1)) epochs, batch \(retraining.batch)"],
+            ["Seed, threads", "\(seed), \(threads)"],
+        ]
+    }
+}

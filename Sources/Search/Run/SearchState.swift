@@ -1,0 +1,31 @@
+import Spaces
+
+/// What a run has found so far: everything but weights, which have checkpoints of their own.
+struct SearchState: Codable, Sendable {
+    enum Phase: Int, Codable, Sendable, Comparable {
+        case measuring, training, evolving, choosing, retraining, exporting, done
+
+        static func < (a: Phase, b: Phase) -> Bool { a.rawValue < b.rawValue }
+    }
+
+    var phase = Phase.measuring
+    var measured: [LatencyEstimator.Measured] = []
+    var estimator: LatencyEstimator?
+    var evolution: Evolution?
+    var winner: Architecture?
+    var winnerValidation = 0.0
+    /// Rows of the trial log that belong to this state.
+    var trials = 0
+    /// Seconds spent by phase, in order.
+    var times: [RunRecord.Phase] = []
+
+    mutating func add(_ seconds: Double, to phase: String) {
+        if let index = times.firstIndex(where: { $0.name == phase }) {
+            times[index].seconds += seconds
+        } else {
+            times.append(.init(name: phase, seconds: seconds))
+        }
+    }
+
+    var seconds: Double { times.reduce(0) { $0 + $1.seconds } }
+}

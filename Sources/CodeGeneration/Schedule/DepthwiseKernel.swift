@@ -26,16 +26,22 @@ struct DepthwiseKernel: MicroKernel {
         s += "        V a0 = V_LOAD(b + c * VL)" + (1..<max(pixels, 1)).map { ", a\($0) = a0" }.joined() + ";\n"
         s += "        for (long j = first; j < last; ++j) {\n"
         s += "            const float *q = rows[j] + x + c * VL, *u = w + j * \(taps) * VL;\n            V v;\n"
-        s += "            V " + (0..<taps).map { "u\($0) = V_LOAD(u + \($0) * VL)" }.joined(separator: ", ") + ";\n"
         let columns = (pixels - 1) * stride + (taps - 1) * dilation + 1
-        for column in missingLeft..<(columns - missingRight) {
-            let uses = (0..<pixels).compactMap { i -> String? in
+        var products = "", used = Set<Int>()
+        for column in missingLeft..<max(missingLeft, columns - missingRight) {
+            var uses = ""
+            for i in 0..<pixels {
                 let offset = column - i * stride
-                guard offset >= 0, offset % dilation == 0, offset / dilation < taps else { return nil }
-                return " V_FMA(a\(i), v, u\(offset / dilation));"
+                guard offset >= 0, offset % dilation == 0, offset / dilation < taps else { continue }
+                uses += " V_FMA(a\(i), v, u\(offset / dilation));"
+                used.insert(offset / dilation)
             }
-            if uses.isEmpty { continue }
-            s += "            v = V_LOAD(q + \((column - missingLeft) * pixelStride));\(uses.joined())\n"
+            if !uses.isEmpty { products += "            v = V_LOAD(q + \((column - missingLeft) * pixelStride));\(uses)\n" }
+        }
+        if used.isEmpty {
+            s += "            (void)q; (void)u; (void)v;\n"
+        } else {
+            s += "            const V " + used.sorted().map { "u\($0) = V_LOAD(u + \($0) * VL)" }.joined(separator: ", ") + ";\n" + products
         }
         s += "        }\n"
         if function != .identity { for i in 0..<pixels { s += "        a\(i) = \(function("a\(i)"));\n" } }

@@ -66,7 +66,7 @@ extension LayerEmitter {
             let c = unit.vectors(program.tensors[pool.output].channels) * unit.lanes
             body.append("for (long c = 0; c < \(c); c += VL) V_STORE(sum + c, V_ZERO);")
         }
-        if producer != nil { body.append("long have = 0;") }
+        if producer != nil { body += ["long have = 0;", "(void)have;"] }
         var stem: Stem?
         if let producer, x.planes, case .dense(let w) = producer.kind {
             stem = Stem(layer: producer, window: w, x: x, y: m, rows: ringRows(band), unit: unit)

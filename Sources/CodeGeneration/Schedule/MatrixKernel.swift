@@ -53,7 +53,8 @@ struct MatrixKernel: MicroKernel {
         s += "        V " + columns.map { "w\($0) = V_LOAD(w + \($0) * VL)" }.joined(separator: ", ") + ";\n"
         s += "        float s;\n"
         for j in 0..<prefetches { s += "        MT_PREFETCH(pf + \(j) * VL);\n" }
-        s += "        pf += \(prefetches) * VL;\n        w += \(looseWeights ? "ws" : "\(vectors) * VL");\n"
+        s += prefetches > 0 ? "        pf += \(prefetches) * VL;\n" : "        (void)pf;\n"
+        s += "        w += \(looseWeights ? "ws" : "\(vectors) * VL");\n"
         for m in rows {
             s += "        s = \(address(m)); " + columns.map { "V_FMAS(a\(m)_\($0), s, w\($0));" }.joined(separator: " ") + "\n"
         }

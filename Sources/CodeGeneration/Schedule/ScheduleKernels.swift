@@ -73,6 +73,11 @@ private struct LayoutChoice {
             if ProductKernel.takes(node.op, graph.types(of: node.operands), graph.type(of: node.results[0]), constants: constants, unit) {
                 return try append(node, inputs, ProductKernel.name, &g, exact)
             }
+            let types = graph.types(of: node.operands), result = graph.type(of: node.results[0])
+            if RowKernel.takes(node.op, types, result) { return try append(node, inputs, RowKernel.name, &g, exact) }
+            if BatchedProductKernel.takes(node.op, types, result) {
+                return try append(node, inputs, BatchedProductKernel.name, &g, exact)
+            }
             if inputs == operands { return nil }
             return g.copy(node, operands: inputs, types: graph.types(of: node.results))
         }

@@ -55,7 +55,7 @@ public protocol ScheduledKernel: Sendable {
 
 /// The kernels that a schedule can name.
 enum ScheduledKernels {
-    static let all: [any ScheduledKernel.Type] = [ConvolutionKernel.self, ImageKernel.self, ReorderKernel.self, ProductKernel.self]
+    static let all: [any ScheduledKernel.Type] = [ConvolutionKernel.self, ImageKernel.self, ReorderKernel.self, ProductKernel.self, RowKernel.self, BatchedProductKernel.self]
 
     static func named(_ name: String) -> (any ScheduledKernel.Type)? { all.first { $0.name == name } }
 }

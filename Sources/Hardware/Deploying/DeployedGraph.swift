@@ -16,7 +16,7 @@ public struct DeployedGraph: Sendable {
         _ graph: Graph, parameters: [String: Literal] = [:], builder: Builder, timeLimit: Duration = .seconds(300)
     ) throws(HardwareError) {
         self.graph = graph
-        program = try SourceProgram.program(of: graph, parameters: parameters, name: "network")
+        program = try SourceProgram.program(of: graph, parameters: parameters, name: "network", target: builder.target)
         built = try builder.build(SourceProgram(program), as: .run)
         runner = ProgramRunner(for: builder.target, timeLimit: timeLimit)
     }
@@ -47,7 +47,7 @@ extension Profiler {
         of graphs: [Graph], threads: Int = 1, anew: Bool = false
     ) throws(HardwareError) -> [LatencyMeasurement] {
         var programs: [SourceProgram] = []
-        for graph in graphs { programs.append(try SourceProgram(timing: graph)) }
+        for graph in graphs { programs.append(try SourceProgram(timing: graph, on: builder.target)) }
         return try measure(programs, threads: threads, anew: anew)
     }
 }

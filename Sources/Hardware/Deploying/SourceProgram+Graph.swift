@@ -9,22 +9,22 @@ extension SourceProgram {
     /// however their weights were trained, and are timed once.
     ///
     /// - Throws: ``HardwareError`` for a graph that cannot be deployed or written as C.
-    public init(timing graph: Graph) throws(HardwareError) {
+    public init(timing graph: Graph, on target: Target) throws(HardwareError) {
         var random = RandomSource(seed: 1)
         var values: [String: Literal] = [:]
         for (name, value) in graph.parameters {
             values[name] = SourceProgram.madeUpWeights(graph.type(of: value).plain, &random)
         }
-        self.init(try SourceProgram.program(of: graph, parameters: values, name: "candidate"))
+        self.init(try SourceProgram.program(of: graph, parameters: values, name: "candidate", target: target))
     }
 
     /// The deployable form of a graph, written as C.
     static func program(
-        of graph: Graph, parameters: [String: Literal], name: String
+        of graph: Graph, parameters: [String: Literal], name: String, target: Target
     ) throws(HardwareError) -> CProgram {
         do {
             return try CProgram(
-                try Pipeline.deployment(parameters: parameters).run(graph), options: COptions(name: name))
+                try target.deployed(graph, parameters: parameters), options: COptions(name: name))
         } catch let error as PassError {
             throw HardwareError(.unsupported, "graph \(graph.name): cannot be deployed: \(error.description)")
         } catch let error as ExportError {

@@ -1,5 +1,7 @@
 import ArgumentParser
+import CodeGeneration
 import Foundation
+import Hardware
 import IR
 import Passes
 
@@ -9,15 +11,16 @@ struct Inspect: ParsableCommand {
         abstract: "Prints a network's graph, its cost, and its memory over time.")
 
     @OptionGroup var model: ModelOptions
+    @Option(help: "The device that it is compiled for; 'martlet targets' lists them.") var target = "host"
     @Flag(help: "The graph as it was read, not as it is compiled.") var asWritten = false
     @Flag(help: "The figures alone.") var summary = false
     @Option(help: "Also draw the memory over time as SVG into this file.") var svg: String?
 
     func run() throws {
         let written = try model.graph()
-        let graph = asWritten ? written : try Pipeline.deployment().run(written)
+        let graph = asWritten ? written : try TargetLibrary().target(target).deployed(written)
         if !summary { Terminal.output(shortened(graph.description)) }
-        let cost = try Cost(of: graph), plan = MemoryPlan(graph), timeline = MemoryTimeline(graph, plan)
+        let cost = try Cost(of: graph), plan = try CProgram.memory(of: graph), timeline = MemoryTimeline(graph, plan)
         Terminal.output(
             Terminal.table([
                 ["figure", "value"], ["nodes", "\(graph.nodes.count { !($0.op is any SourceOperator) })"],

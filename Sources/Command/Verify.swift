@@ -17,6 +17,8 @@ struct Verify: ParsableCommand {
     @Option(help: "Relative tolerance of reals.") var rtol = 1e-3
     @Option(help: "Absolute tolerance of reals.") var atol = 1e-7
     @Flag(help: "On a mismatch, name the first step whose value differs.") var dump = false
+    @Flag(help: "No algorithm that gives up precision for speed.") var exact = false
+    @Flag(help: "Plain C without vector extensions.") var portable = false
     @Flag(help: "Print nothing unless something differs.") var quiet = false
 
     func run() throws {
@@ -34,22 +36,22 @@ struct Verify: ParsableCommand {
             guard let value = values[name] else { throw Failure(.badInput, "\(data): there is no value for input '\(name)'") }
             return value.literal
         }
-        let deployed = try Pipeline.deployment().run(graph)
-        let outputs = try execute(deployed, inputs)
+        let target = try TargetLibrary().target(target)
+        let deployed = try target.deployed(graph, exact: exact, portable: portable)
+        let outputs = try execute(deployed, inputs, on: target)
         let comparison = Comparison(relative: rtol, absolute: atol)
         for (index, value) in expected.enumerated() {
             let name = graph.outputNames[index], difference = comparison.difference(outputs[index], value.literal)
             if let difference {
                 Terminal.error("output '\(name)': \(difference)")
-                if dump { try nameDivergingStep(of: deployed, inputs, comparison) }
+                if dump { try nameDivergingStep(of: deployed, inputs, comparison, target) }
                 throw Failure(.comparisonFailed, "output '\(name)' differs")
             }
             if !quiet { Terminal.output("output '\(name)': equal") }
         }
     }
 
-    private func execute(_ graph: Graph, _ inputs: [Literal]) throws -> [Literal] {
-        let target = try TargetLibrary().target(target)
+    private func execute(_ graph: Graph, _ inputs: [Literal], on target: Target) throws -> [Literal] {
         let program = SourceProgram(try CProgram(graph, options: COptions(name: "network")))
         let outputs = try Folders.withTemporary { folder in
             let built = try Builder(for: target, in: folder, flags: ["-O1", "-std=gnu99"]).build(program, as: .run)
@@ -59,8 +61,12 @@ struct Verify: ParsableCommand {
     }
 
     /// Compares every intermediate value with the interpreter's.
-    private func nameDivergingStep(of graph: Graph, _ inputs: [Literal], _ comparison: Comparison) throws {
-        let dumped = try Dump(of: graph, inputs: inputs)
+    private func nameDivergingStep(of graph: Graph, _ inputs: [Literal], _ comparison: Comparison, _ target: Target) throws {
+        guard case .local = target.runner else {
+            Terminal.error("steps are compared on this machine alone; target \(target.name) runs elsewhere")
+            return
+        }
+        let dumped = try Dump(of: graph, inputs: inputs, compiler: target.compiler())
         var all = graph
         let results = dumped.program.steps.map { graph.nodes[$0.node].results[0] }
         all.setOutputs(results, names: results.indices.map { "step \($0)" })
@@ -81,7 +87,7 @@ struct Dump {
     /// The first result of each step.
     let values: [Literal]
 
-    init(of graph: Graph, inputs: [Literal]) throws {
+    init(of graph: Graph, inputs: [Literal], compiler: Target.Compiler) throws {
         var options = COptions(name: "network")
         options.dump = true
         let program = try CProgram(graph, options: options)
@@ -89,8 +95,9 @@ struct Dump {
             let files = program.files + [CProgram.File("inputs.bin", contents: inputs.flatMap(\.bytes))]
             for file in files { try Data(file.contents).write(to: URL(fileURLWithPath: folder + "/" + file.name)) }
             let built = try ChildProcess.run(
-                ["gcc", "-O1", "-std=gnu99", "-I.", "-o", "dump", "dump_main.c", program.name + ".c", "-lm"], folder: folder)
-            guard built.succeeded else { throw Failure(.badInput, "gcc failed: \(built.firstErrorLine)") }
+                [compiler.command, "-O1", "-std=gnu99"] + compiler.flags
+                    + ["-I.", "-o", "dump", "dump_main.c", program.name + ".c"] + compiler.linkerFlags + ["-lm"], folder: folder)
+            guard built.succeeded else { throw Failure(.badInput, "\(compiler.command) failed: \(built.firstErrorLine)") }
             let result = try ChildProcess.run(["./dump", "inputs.bin", "values.bin"], folder: folder)
             guard result.succeeded else { throw Failure(.badInput, "the program failed: \(result.firstErrorLine)") }
             return try [UInt8](Data(contentsOf: URL(fileURLWithPath: folder + "/values.bin")))
@@ -99,10 +106,33 @@ struct Dump {
         values = program.steps.map { step in
             let literals = step.results.map { type in
                 defer { position += type.byteCount }
-                return Literal(type.element, type.shape, bytes: Array(bytes[position..<(position + type.byteCount)]))
+                return Literal(type, stored: Array(bytes[position..<(position + type.byteCount)]))
             }
             return literals[0]
         }
         self.program = program
+    }
+}
+
+extension Literal {
+    /// A tensor from its bytes in memory, where channels may lie innermost with padding behind them.
+    init(_ type: TensorType, stored bytes: [UInt8]) {
+        guard case .channelsLast(let padding) = type.layout, type.rank > 1, type.count > 0 else {
+            self.init(type.element, type.shape, bytes: bytes)
+            return
+        }
+        let size = type.element.size, channels = type.shape[1], places = type.shape[2...].reduce(1, *)
+        let stride = (channels + padding - 1) / padding * padding
+        var plain: [UInt8] = []
+        plain.reserveCapacity(type.count * size)
+        for image in 0..<type.shape[0] {
+            for channel in 0..<channels {
+                for place in 0..<places {
+                    let start = ((image * places + place) * stride + channel) * size
+                    plain += bytes[start..<(start + size)]
+                }
+            }
+        }
+        self.init(type.element, type.shape, bytes: plain)
     }
 }

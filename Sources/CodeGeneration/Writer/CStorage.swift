@@ -22,7 +22,7 @@ struct CStorage {
     let copiedOutputs: [Int]
 
     init(_ graph: Graph, _ codes: [NodeCode?]) {
-        let plan = MemoryPlan(graph) { index, _ in codes[index]?.body.scratchBytes ?? 0 }
+        let plan = Self.plan(graph, codes)
         var inputs: [Value: Int] = [:]
         for (index, input) in graph.inputs.enumerated() { inputs[input] = index }
         places = plan.places.enumerated().map { id, place in
@@ -37,6 +37,10 @@ struct CStorage {
         scratch = plan.scratch.map { $0 ?? 0 }
         arenaBytes = plan.arenaBytes
         copiedOutputs = plan.copiedOutputs
+    }
+
+    static func plan(_ graph: Graph, _ codes: [NodeCode?]) -> MemoryPlan {
+        MemoryPlan(graph) { index, _ in codes[index]?.body.scratchBytes ?? 0 }
     }
 
     subscript(value: Value) -> Place { places[value.id] }

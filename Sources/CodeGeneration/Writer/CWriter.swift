@@ -1,4 +1,5 @@
 public import IR
+public import Passes
 
 extension CProgram {
     /// The program that computes a deployable graph.
@@ -14,6 +15,15 @@ extension CProgram {
         var writer = try CWriter(graph, options)
         try writer.writeSteps()
         self = try writer.program()
+    }
+}
+
+extension CProgram {
+    /// Where the program of a graph keeps its values, scratch memory included.
+    ///
+    /// - Throws: ``ExportError`` as the initialiser does.
+    public static func memory(of graph: Graph) throws(ExportError) -> MemoryPlan {
+        CStorage.plan(graph, try CWriter.codes(of: graph, graph.constants))
     }
 }
 
@@ -42,10 +52,15 @@ struct CWriter {
         outputs = Self.ports(graph.outputs, graph.outputNames, graph, "output")
         let constants = graph.constants
         self.constants = constants
-        var codes: [NodeCode?] = []
-        for node in graph.nodes { codes.append(try Self.code(of: node, graph, constants)) }
-        self.codes = codes
+        codes = try Self.codes(of: graph, constants)
         storage = CStorage(graph, codes)
+    }
+
+    /// The code of every node; `nil` for those that compute nothing.
+    static func codes(of graph: Graph, _ constants: [Value: Literal]) throws(ExportError) -> [NodeCode?] {
+        var codes: [NodeCode?] = []
+        for node in graph.nodes { codes.append(try code(of: node, graph, constants)) }
+        return codes
     }
 
     /// The code of a node; `nil` for one that computes nothing: a constant, a view, a result without elements.

@@ -22,7 +22,9 @@ struct Bench: ParsableCommand {
     @Option(help: "Write the steps of one inference as a Chrome trace (with --per-node).") var trace: String?
 
     func validate() throws {
-        guard threads == 1 else { throw ValidationError("--threads: the generated C runs on one thread, found \(threads)") }
+        guard threads == 1 else {
+            throw ValidationError("--threads: the generated C runs on one thread, found \(threads)")
+        }
         guard seconds > 0 else { throw ValidationError("--seconds expects a positive number, found \(seconds)") }
     }
 
@@ -46,7 +48,9 @@ struct Bench: ParsableCommand {
         let profiler = Profiler(builder: try Builder(for: target, in: folder), plan: plan)
         let figures = try profiler.measure([program], threads: threads, anew: true)[0]
         if !json {
-            Terminal.output("\(model.name) on \(target.name): median \(ms(figures.median)), least \(ms(figures.minimum)), \(figures.runs) runs")
+            Terminal.output(
+                "\(model.name) on \(target.name): median \(ms(figures.median)), least \(ms(figures.minimum)), \(figures.runs) runs"
+            )
         }
         Terminal.output(
             "{\"min_ms\": \(digits(figures.minimum)), \"median_ms\": \(digits(figures.median)), \"p95_ms\": \(digits(figures.p95)), \"runs\": \(figures.runs)}"
@@ -81,7 +85,9 @@ struct StepTimes {
             let built = try ChildProcess.run(
                 [compiler.command] + Builder.standardFlags + compiler.flags + ["-I.", "-o", "bench"] + sources
                     + compiler.linkerFlags + ["-lm"], folder: folder)
-            guard built.succeeded else { throw Failure(.badInput, "\(compiler.command) failed: \(built.firstErrorLine)") }
+            guard built.succeeded else {
+                throw Failure(.badInput, "\(compiler.command) failed: \(built.firstErrorLine)")
+            }
             let result = try ChildProcess.run(["./bench", "\(seconds)"], folder: folder)
             guard result.succeeded else { throw Failure(.badInput, "the program failed: \(result.firstErrorLine)") }
             return result.outputText
@@ -120,10 +126,12 @@ struct StepTimes {
         for (index, step) in program.steps.enumerated() {
             let duration = milliseconds[index] * 1e3
             let arguments: [String: Any] = [
-                "operator": step.mnemonic, "result": step.results.map(\.description).joined(separator: " "), "macs": macs[index],
+                "operator": step.mnemonic, "result": step.results.map(\.description).joined(separator: " "),
+                "macs": macs[index],
             ]
             events.append([
-                "name": step.name ?? step.mnemonic, "cat": step.mnemonic, "ph": "X", "ts": start, "dur": duration, "pid": 1, "tid": 1,
+                "name": step.name ?? step.mnemonic, "cat": step.mnemonic, "ph": "X", "ts": start, "dur": duration,
+                "pid": 1, "tid": 1,
                 "args": arguments,
             ])
             start += duration

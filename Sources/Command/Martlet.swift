@@ -9,7 +9,10 @@ struct Martlet: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "martlet",
         abstract: "Finds neural networks that meet a latency limit, and compiles networks to standalone C.",
-        subcommands: [Compile.self, Bench.self, Verify.self, Inspect.self, Ops.self, Targets.self, ListSpaces.self])
+        subcommands: [
+            SearchNetwork.self, Compile.self, Bench.self, Verify.self, Inspect.self, Ops.self, Targets.self,
+            ListSpaces.self,
+        ])
 
     static func main() {
         do {
@@ -17,7 +20,7 @@ struct Martlet: ParsableCommand {
             try command.run()
         } catch let failure as Failure {
             failure.exit()
-        } catch where Failure.knows(error) {
+        } catch  where Failure.knows(error) {
             Failure(error).exit()
         } catch {
             exit(withError: error)

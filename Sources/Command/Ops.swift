@@ -4,7 +4,8 @@ import Operators
 
 /// `martlet ops`: what of ONNX is read.
 struct Ops: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lists the ONNX operators that are read, as a table in Markdown.")
+    static let configuration = CommandConfiguration(
+        abstract: "Lists the ONNX operators that are read, as a table in Markdown.")
 
     func run() throws { Terminal.output(Self.table()) }
 
@@ -21,7 +22,8 @@ struct Ops: ParsableCommand {
         if elements.count == ElementType.allCases.count { return "all" }
         var rest = elements
         var words: [String] = []
-        for (name, group) in [("floats", ElementType.floats), ("integers", ElementType.integers)] where group.allSatisfy(rest.contains) {
+        for (name, group) in [("floats", ElementType.floats), ("integers", ElementType.integers)]
+        where group.allSatisfy(rest.contains) {
             words.append(name)
             rest.removeAll(where: group.contains)
         }

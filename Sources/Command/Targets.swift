@@ -3,7 +3,8 @@ import Hardware
 
 /// `martlet targets`: what can be compiled for.
 struct Targets: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lists the targets, what their figures mean, and what is missing for them.")
+    static let configuration = CommandConfiguration(
+        abstract: "Lists the targets, what their figures mean, and what is missing for them.")
 
     func run() throws {
         let library = TargetLibrary()

@@ -27,8 +27,11 @@ struct Comparison {
         }
         guard let index = worst?.index else { return nil }
         let distance = abs(f[index] - e[index])
-        return "\(count) of \(e.count) elements differ; worst at \(place(index, expected.shape)): expected \(e[index]), found \(f[index])"
-            + String(format: " (absolute %.3g, relative %.3g, ", distance, distance / max(abs(e[index]), .leastNormalMagnitude))
+        return
+            "\(count) of \(e.count) elements differ; worst at \(place(index, expected.shape)): expected \(e[index]), found \(f[index])"
+            + String(
+                format: " (absolute %.3g, relative %.3g, ", distance,
+                distance / max(abs(e[index]), .leastNormalMagnitude))
             + "\(ulps(f[index], e[index], expected.element)) ULP)"
     }
 
@@ -37,7 +40,8 @@ struct Comparison {
         let f = found.integers, e = expected.integers
         let different = e.indices.filter { f[$0] != e[$0] }
         guard let index = different.first else { return nil }
-        return "\(different.count) of \(e.count) elements differ; first at \(place(index, expected.shape)): expected \(e[index]), found \(f[index])"
+        return
+            "\(different.count) of \(e.count) elements differ; first at \(place(index, expected.shape)): expected \(e[index]), found \(f[index])"
     }
 
     private func place(_ index: Int, _ shape: [Int]) -> String {

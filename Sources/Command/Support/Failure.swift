@@ -1,10 +1,13 @@
 import CodeGeneration
+import Execution
 import Foundation
 import Hardware
 import IR
 import ONNXFormat
 import Passes
+import Search
 import Spaces
+import Training
 
 /// A reason to end with an exit status of our own.
 struct Failure: Error, CustomStringConvertible {
@@ -13,6 +16,8 @@ struct Failure: Error, CustomStringConvertible {
         case unsupported = 3
         case badInput = 4
         case infeasible = 5
+        /// Stopped by the user, as shells count it.
+        case interrupted = 130
     }
 
     var status: Status
@@ -33,12 +38,23 @@ struct Failure: Error, CustomStringConvertible {
             case let error as HardwareError: error.code == .unsupported
             default: false
             }
-        self.init(isUnsupported ? .unsupported : .badInput, "\(error)")
+        let status: Status =
+            switch error {
+            case is InfeasibleError: .infeasible
+            case let error as SearchError where error.code == .failed: .comparisonFailed
+            case let error as SearchError where error.code == .interrupted: .interrupted
+            default: isUnsupported ? .unsupported : .badInput
+            }
+        self.init(status, "\(error)")
     }
 
     static func knows(_ error: any Error) -> Bool {
-        error is ONNXError || error is ExportError || error is PassError || error is HardwareError || error is ShapeError
-            || error is VerificationError || error is SpaceError || error is ParseError || (error as NSError).domain == NSCocoaErrorDomain
+        error is ONNXError || error is ExportError || error is PassError || error is HardwareError
+            || error is ShapeError
+            || error is VerificationError || error is SpaceError || error is ParseError || error is SearchError
+            || error is InfeasibleError
+            || error is TrainingError || error is DataError || error is StorageError || error is ExecutionError
+            || error is LatencyModelError || (error as NSError).domain == NSCocoaErrorDomain
     }
 
     func exit() -> Never {

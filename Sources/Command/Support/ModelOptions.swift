@@ -10,7 +10,8 @@ struct ModelOptions: ParsableArguments {
     @Argument(help: "The ONNX file.") var model: String
 
     @Option(
-        name: .customLong("dim"), help: ArgumentHelp("The size of a symbolic dimension; may be repeated.", valueName: "name=size"))
+        name: .customLong("dim"),
+        help: ArgumentHelp("The size of a symbolic dimension; may be repeated.", valueName: "name=size"))
     var dimensions: [String] = []
 
     /// A C identifier from the file's name.

@@ -37,7 +37,8 @@ enum Reference {
             if type.element.isFloatingPoint {
                 return Literal(type.element, type.shape, reals: (0..<type.count).map { _ in random.uniform() * 2 - 1 })
             }
-            return Literal(type.element, type.shape, integers: (0..<type.count).map { _ in Int64(random.integer(below: 2)) })
+            return Literal(
+                type.element, type.shape, integers: (0..<type.count).map { _ in Int64(random.integer(below: 2)) })
         }
     }
 }

@@ -10,7 +10,9 @@ enum Terminal {
         let count = rows.map(\.count).max() ?? 0
         let widths = (0..<count).map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
         let isNumber = (0..<count).map { column in
-            rows.dropFirst().allSatisfy { column >= $0.count || $0[column].first.map { "0123456789-+.".contains($0) } ?? true }
+            rows.dropFirst().allSatisfy {
+                column >= $0.count || $0[column].first.map { "0123456789-+.".contains($0) } ?? true
+            }
         }
         return rows.map { row in
             let cells = row.enumerated().map { column, cell in

@@ -1,0 +1,111 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+import Search
+import Training
+
+/// `martlet search`: from a data set, a device and limits to a trained network as ONNX and C.
+struct SearchNetwork: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "search",
+        abstract: "Finds, trains and exports a network that meets limits on a device.",
+        discussion: """
+            Limits combine: --latency 2ms --peak-memory 256KiB --flash 1MiB --macs 30M. The run's folder holds the report, \
+            every trial, checkpoints, and the best network as ONNX and C. A run that was stopped goes on with --resume.
+            """)
+
+    @Option(help: "The search space; 'martlet spaces' lists them. A path reads a file.") var space = "mbconv-28"
+    @Option(help: "The data set: fashion-mnist, mnist, cifar10 or cifar100.") var data = "fashion-mnist"
+    @Option(help: "The folder of the data set's files, where it is not the usual one.") var dataFolder: String?
+    @Option(help: "The device to search for; 'martlet targets' lists them.") var target = "host"
+    @Option(help: "The search algorithm.") var algorithm = "spos"
+
+    @Option(help: ArgumentHelp("Most time of one inference, such as 2ms.", valueName: "time")) var latency:
+        Quantity<TimeUnit>?
+    @Option(help: ArgumentHelp("Most working memory, such as 256KiB.", valueName: "bytes")) var peakMemory:
+        Quantity<ByteUnit>?
+    @Option(help: ArgumentHelp("Most bytes of weights, such as 1MiB.", valueName: "bytes")) var flash:
+        Quantity<ByteUnit>?
+    @Option(help: ArgumentHelp("Most multiply-accumulates, such as 30M.", valueName: "count")) var macs:
+        Quantity<CountUnit>?
+
+    @Option(help: "Passes over the training images for the supernet.") var supernetEpochs: Double?
+    @Option(help: "Passes over the training images for the network that was found.") var epochs: Double?
+    @Option(help: "The seed of every random draw.") var seed: UInt64 = 1
+    @Option(help: "Threads for training.") var threads = 2
+    @Option(name: .shortAndLong, help: "The folder of the run.") var output: String
+    @Flag(help: "Replace the folder if it exists.") var force = false
+    @Flag(help: "Go on with the run in the folder; every other setting is the run's own.") var resume = false
+    @Flag(help: "Print the result as JSON.") var json = false
+    @Flag(help: "Show no progress.") var quiet = false
+
+    func validate() throws {
+        guard threads > 0 else { throw ValidationError("--threads expects at least 1, found \(threads)") }
+        for (name, value) in [("--epochs", epochs), ("--supernet-epochs", supernetEpochs)] {
+            guard value.map({ $0 > 0 }) ?? true else { throw ValidationError("\(name) expects a positive number") }
+        }
+    }
+
+    func run() throws {
+        let run =
+            resume
+            ? try SearchRun(resuming: output, cache: Folders.cache)
+            : try SearchRun(settings, folder: output, cache: Folders.cache, force: force)
+        let cancellation = Cancellation()
+        run.cancellation = cancellation
+        // The first Ctrl-C lets the run store where it is; a second one, as ever, ends the process.
+        signal(SIGINT, SIG_IGN)
+        let interrupts = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
+        interrupts.setEventHandler {
+            cancellation.request()
+            signal(SIGINT, SIG_DFL)
+        }
+        interrupts.resume()
+        let progress = ProgressDisplay(isQuiet: quiet)
+        let record: RunRecord
+        do {
+            record = try run.execute { progress.show($0) }
+        } catch {
+            progress.end()
+            if cancellation.isRequested { throw Failure(.interrupted, "stopped; go on with: \(resumption)") }
+            throw error
+        }
+        progress.end()
+        try summarize(record)
+    }
+
+    private var settings: SearchConfiguration {
+        var settings = SearchConfiguration()
+        (settings.algorithm, settings.space, settings.data, settings.dataFolder) = (algorithm, space, data, dataFolder)
+        (settings.target, settings.seed, settings.threads) = (target, seed, threads)
+        settings.limits = .init(
+            latency: latency.map { $0.value * 1e3 }, peakMemory: peakMemory?.value, flash: flash?.value,
+            macs: macs?.value)
+        if let supernetEpochs { settings.supernet.epochs = supernetEpochs }
+        if let epochs { settings.retraining.epochs = epochs }
+        return settings
+    }
+
+    private var resumption: String { "martlet search -o \(output) --resume" }
+
+    private func summarize(_ record: RunRecord) throws {
+        guard !json else {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            Terminal.output(String(decoding: try encoder.encode(record), as: UTF8.self))
+            return
+        }
+        guard let winner = record.winner else { return }
+        Terminal.output("network        \(winner.text)")
+        for limit in record.limits {
+            let found = limit.winner.map { limit.unit.text($0) } ?? "-"
+            Terminal.output("\(limit.name): limit \(limit.unit.text(limit.limit)), measured \(found)")
+        }
+        Terminal.output(
+            String(
+                format: "latency: median %.4f ms on %@, p95 %.4f ms", winner.latency, record.target, winner.latencyP95))
+        Terminal.output(String(format: "test accuracy %.2f %%", winner.testAccuracy * 100))
+        Terminal.output("folder         \(output) (report.html, best/model.onnx, best/c)")
+        for line in record.howToRun { Terminal.output("run the C      \(line)") }
+    }
+}

@@ -25,6 +25,8 @@ public struct TensorType: Hashable, Sendable {
     public static func i64(_ shape: Int...) -> TensorType { TensorType(.i64, shape) }
     public static func i32(_ shape: Int...) -> TensorType { TensorType(.i32, shape) }
     public static func bool(_ shape: Int...) -> TensorType { TensorType(.bool, shape) }
+    public static func u8(_ shape: Int...) -> TensorType { TensorType(.u8, shape) }
+    public static func i8(_ shape: Int...) -> TensorType { TensorType(.i8, shape) }
 
     public var rank: Int { shape.count }
 

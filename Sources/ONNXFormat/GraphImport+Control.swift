@@ -139,7 +139,8 @@ extension GraphImport {
         var stacked: [Value] = []
         for (index, column) in rows.enumerated() {
             stacked.append(
-                try stack(outputBackwards[index] == 0 ? column : column.reversed(), axis: outputAxes[index], like: node))
+                try stack(outputBackwards[index] == 0 ? column : column.reversed(), axis: outputAxes[index], like: node)
+            )
         }
         return state + stacked
     }

@@ -23,7 +23,8 @@ public struct ONNXElementType: RawRepresentable, Hashable, Sendable, CustomStrin
     public static let bfloat16 = ONNXElementType(rawValue: 16)
 
     private static let names = [
-        "undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16", "double",
+        "undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16",
+        "double",
         "uint32", "uint64", "complex64", "complex128", "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
         "float8e5m2fnuz", "uint4", "int4", "float4e2m1",
     ]

@@ -76,7 +76,8 @@ private struct GraphExport {
         try emit(graph, prefix: nil, names: &names, wanted: wanted)
         for copy in copies {
             let node = ONNXModel.Node(
-                "Identity", name: unique(copy.name + "/copy"), version: ONNXExporter.opset, inputs: [names[copy.value] ?? ""],
+                "Identity", name: unique(copy.name + "/copy"), version: ONNXExporter.opset,
+                inputs: [names[copy.value] ?? ""],
                 outputs: [copy.name])
             result.nodes.append(node)
         }
@@ -89,7 +90,8 @@ private struct GraphExport {
     ) throws(ONNXError) {
         for node in graph.nodes {
             if let constant = node.op as? Constant {
-                names[node.results[0]] = store(constant.literal, wish: node.name.map { join(prefix, $0) } ?? join(prefix, "constant"))
+                names[node.results[0]] = store(
+                    constant.literal, wish: node.name.map { join(prefix, $0) } ?? join(prefix, "constant"))
                 continue
             }
             let title = unique(join(prefix, node.name ?? numbered(node.op.mnemonic, prefix)))
@@ -116,7 +118,8 @@ private struct GraphExport {
             return
         }
         throw ONNXError(
-            .invalidExport, subject: "\(node.op.mnemonic) '\(title)'", "ONNX has no layouts, but the node works on \(odd)")
+            .invalidExport, subject: "\(node.op.mnemonic) '\(title)'",
+            "ONNX has no layouts, but the node works on \(odd)")
     }
 
     private mutating func decompose(
@@ -149,7 +152,8 @@ private struct GraphExport {
         for copy in copies {
             guard let name = wanted[copy.to] else { continue }
             let identity = ONNXModel.Node(
-                "Identity", name: unique("\(title)/copy"), version: ONNXExporter.opset, inputs: [innerNames[copy.from] ?? ""],
+                "Identity", name: unique("\(title)/copy"), version: ONNXExporter.opset,
+                inputs: [innerNames[copy.from] ?? ""],
                 outputs: [name])
             result.nodes.append(identity)
             names[copy.to] = name

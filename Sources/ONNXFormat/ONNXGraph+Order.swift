@@ -65,7 +65,8 @@ extension ONNXModel.Graph {
         }
         guard queue.count == nodes.count else {
             let stuck = missing.indices.first { missing[$0] > 0 } ?? 0
-            throw ONNXError(.malformed, subject: nodes[stuck].label, "it depends on its own output: the graph has a cycle")
+            throw ONNXError(
+                .malformed, subject: nodes[stuck].label, "it depends on its own output: the graph has a cycle")
         }
         nodes = queue.map { nodes[$0] }
     }
@@ -114,6 +115,8 @@ extension ONNXModel.Graph {
         var defined = Set(initializers.map(\.name)).union(inputs.map(\.name))
         for node in nodes { defined.formUnion(node.outputs) }
         var seen: Set<String> = []
-        return (nodes.flatMap(\.reads) + outputs.map(\.name)).filter { !defined.contains($0) && seen.insert($0).inserted }
+        return (nodes.flatMap(\.reads) + outputs.map(\.name)).filter {
+            !defined.contains($0) && seen.insert($0).inserted
+        }
     }
 }

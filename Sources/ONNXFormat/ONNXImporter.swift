@@ -23,8 +23,10 @@ public enum ONNXImporter {
     ///   contradicts ONNX, `openDimension` for a size that is not given.
     public static func graph(of model: ONNXModel, options: Options = Options()) throws(ONNXError) -> Graph {
         do throws(ONNXError) {
-            let prepared = try model.inliningFunctions().binding(options.bindings).fixing(inputShapes: options.inputShapes)
-                .fixing(dimensions: options.dimensions)
+            let prepared = try model.inliningFunctions().binding(options.bindings).fixing(
+                inputShapes: options.inputShapes
+            )
+            .fixing(dimensions: options.dimensions)
             var run = GraphImport(name: prepared.graph.name)
             return try run.graph(prepared)
         } catch {
@@ -54,10 +56,13 @@ public enum ONNXImporter {
                     return try run.graph(prepared)
                 } catch {
                     let wanted = run.refused.map { prepared.graph.decidingInputs(of: $0) } ?? []
-                    let takesReals = ["Resize", "Upsample", "Range"].contains(run.refused?.operation)
+                    let operation = run.refused?.operation ?? ""
+                    let takesReals = ["Resize", "Upsample", "Range"].contains(operation)
+                    let takesReal = ["OneHot", "MelWeightMatrix"].contains(operation)
                     let bound = wanted.filter { name in
                         guard let value = values[name], options.bindings[name] == nil else { return false }
-                        return value.dimensions.count < 2 && (takesReals || value.isIndex)
+                        return value.dimensions.count < 2
+                            && (takesReals || value.isIndex || (takesReal && value.count == 1))
                     }
                     guard !bound.isEmpty else { throw error }
                     for name in bound { options.bindings[name] = values[name] }
@@ -200,7 +205,8 @@ struct GraphImport {
         }
         guard entry.versions.contains(node.version) else {
             throw ONNXError(
-                .unsupported, "operator \(node.operation) is read in opset \(entry.versions.lowerBound) to "
+                .unsupported,
+                "operator \(node.operation) is read in opset \(entry.versions.lowerBound) to "
                     + "\(entry.versions.upperBound), but the model uses \(node.version)")
         }
         let title = node.name.isEmpty ? node.outputs.first { !$0.isEmpty } ?? node.operation : node.name
@@ -219,7 +225,8 @@ struct GraphImport {
             case .malformed(let reason):
                 // A type the operator is not written for shows up as a shape error; that is no fault of the file.
                 if let first = inputs.first ?? nil, !entry.elements.contains(builder.type(of: first).element) {
-                    throw ONNXError(.unsupported, "operands of type \(builder.type(of: first)) are not supported (\(reason))")
+                    throw ONNXError(
+                        .unsupported, "operands of type \(builder.type(of: first)) are not supported (\(reason))")
                 }
                 throw ONNXError(.malformed, reason)
             }
@@ -278,7 +285,10 @@ extension ONNXModel.Graph {
     ///
     /// Its first operand counts as data, unless the operator makes a tensor out of numbers alone.
     func decidingInputs(of node: ONNXModel.Node) -> [String] {
-        let makers = ["ConstantOfShape", "Range", "Loop", "If", "HannWindow", "HammingWindow", "BlackmanWindow", "MelWeightMatrix"]
+        let makers = [
+            "ConstantOfShape", "Range", "Loop", "If", "HannWindow", "HammingWindow", "BlackmanWindow",
+            "MelWeightMatrix",
+        ]
         var producer: [String: ONNXModel.Node] = [:]
         for node in nodes { for output in node.outputs { producer[output] = node } }
         let given = Set(inputs.map(\.name))

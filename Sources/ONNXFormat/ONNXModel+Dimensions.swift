@@ -58,7 +58,9 @@ extension ONNXModel {
         var sizes: [String: Int] = [:]
         for index in model.graph.inputs.indices {
             let input = model.graph.inputs[index]
-            guard let shape = inputShapes[input.name], case .tensor(let element, let declared) = input.type else { continue }
+            guard let shape = inputShapes[input.name], case .tensor(let element, let declared) = input.type else {
+                continue
+            }
             if let declared {
                 guard declared.count == shape.count else {
                     throw mismatch(input.name, shape, declared)
@@ -91,7 +93,8 @@ extension ONNXModel {
             }
             if case .tensor(let element, _) = model.graph.inputs[index].type, element != value.elementType {
                 throw ONNXError(
-                    .mismatch, file: file, subject: "input '\(name)'", "it is \(element), but the value is \(value.elementType)")
+                    .mismatch, file: file, subject: "input '\(name)'",
+                    "it is \(element), but the value is \(value.elementType)")
             }
             model.graph.inputs.remove(at: index)
             model.graph.initializers.removeAll { $0.name == name }
@@ -103,7 +106,8 @@ extension ONNXModel {
     private func mismatch(_ input: String, _ shape: [Int], _ declared: [Dimension]) -> ONNXError {
         ONNXError(
             .mismatch, file: file, subject: "input '\(input)'",
-            "the given tensor is \(shape), but the model declares [\(declared.map(\.description).joined(separator: ", "))]")
+            "the given tensor is \(shape), but the model declares [\(declared.map(\.description).joined(separator: ", "))]"
+        )
     }
 
     /// Puts sizes for symbols into the declarations of outputs and inner values.

@@ -102,7 +102,8 @@ private struct FunctionInliner {
     ) throws(ONNXError) -> [ONNXModel.Node] {
         guard call.inputs.count <= function.inputs.count, call.outputs.count <= function.outputs.count else {
             throw ONNXError(
-                .malformed, "the call has \(call.inputs.count) inputs and \(call.outputs.count) outputs, but the function takes "
+                .malformed,
+                "the call has \(call.inputs.count) inputs and \(call.outputs.count) outputs, but the function takes "
                     + "\(function.inputs.count) and gives \(function.outputs.count)")
         }
         let prefix = call.name.isEmpty ? call.outputs.first { !$0.isEmpty } ?? function.name : call.name

@@ -43,7 +43,8 @@ extension ONNXReader {
         if field.name == "raw_data" { return Protobuf.list(message.raw_data.data, message.raw_data.len) }
         let count = expected / (type.byteCount ?? 1)
         guard field.count == count else {
-            throw ONNXError(.malformed, "\(type) \(dimensions) has \(count) elements, but \(field.name) holds \(field.count)")
+            throw ONNXError(
+                .malformed, "\(type) \(dimensions) has \(count) elements, but \(field.name) holds \(field.count)")
         }
         switch (field.name, type) {
         case ("float_data", .float): return raw(message.float_data, count)
@@ -92,7 +93,8 @@ extension ONNXReader {
         }
         guard let folder else {
             throw ONNXError(
-                .missingData, "its values are in the external file '\(location)', but the model was not read from a folder")
+                .missingData,
+                "its values are in the external file '\(location)', but the model was not read from a folder")
         }
         let parts = location.split(separator: "/", omittingEmptySubsequences: false)
         guard !location.isEmpty, !location.hasPrefix("/"), !parts.contains("..") else {
@@ -104,7 +106,8 @@ extension ONNXReader {
         }
         guard path.hasPrefix(root == "/" ? root : root + "/") else {
             throw ONNXError(
-                .missingData, "the external file '\(location)' is a link that leads out of the model's folder; it is not read")
+                .missingData,
+                "the external file '\(location)' is a link that leads out of the model's folder; it is not read")
         }
         do throws(ONNXError) {
             return try FileBytes.read(path, offset: offset, count: expected)

@@ -37,7 +37,8 @@ public enum ONNXTestData {
             let info = declared[tensors.count]
             if case .other(let kind) = info.type {
                 throw ONNXError(
-                    .unsupported, file: path, subject: "\(prefix) '\(info.name)'", "it is of type \(kind); only tensors are read")
+                    .unsupported, file: path, subject: "\(prefix) '\(info.name)'",
+                    "it is of type \(kind); only tensors are read")
             }
             let value = try tensor(path: path)
             if case .tensor(.bfloat16, _) = info.type, value.elementType == .uint16 {

@@ -4,7 +4,8 @@ import CONNX
 enum Protobuf {
     /// Calls `body` with the unpacked message; it is freed afterwards, so nothing may keep a pointer into it.
     static func withMessage<Message, Result>(
-        _ bytes: [UInt8], _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>, as type: Message.Type, called kind: String,
+        _ bytes: [UInt8], _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>, as type: Message.Type,
+        called kind: String,
         _ body: (Message) throws(ONNXError) -> Result
     ) throws(ONNXError) -> Result {
         // Ordinary files need far less than 16 bytes a byte; the constant lets small ones be dense.

@@ -34,7 +34,9 @@ final class ProtobufArena {
     func array<Element: BitwiseCopyable>(_ elements: [Element]) -> UnsafeMutablePointer<Element> {
         let size = elements.count * MemoryLayout<Element>.stride
         let block = allocate(size).bindMemory(to: Element.self, capacity: elements.count)
-        elements.withUnsafeBytes { UnsafeMutableRawPointer(block).copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(block), byteCount: size) }
+        elements.withUnsafeBytes {
+            UnsafeMutableRawPointer(block).copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(block), byteCount: size)
+        }
         return block
     }
 

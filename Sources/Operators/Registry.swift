@@ -12,19 +12,28 @@ public enum Registry {
         Greater.self, GreaterOrEqual.self, Less.self, LessOrEqual.self, Equal.self, And.self, Or.self, Xor.self,
         Where.self,
         WeightedSum.self, WeightedSumDots.self,
+        Sine.self, Cosine.self, Tangent.self, ArcSine.self, ArcCosine.self, ArcTangent.self, HyperbolicSine.self,
+        HyperbolicCosine.self, AreaSine.self, AreaCosine.self, AreaTangent.self, Floor.self, Ceiling.self, Round.self,
+        Modulo.self, BitwiseAnd.self, BitwiseOr.self, BitwiseXor.self, ShiftLeft.self, ShiftRight.self,
         // Reductions
-        ReduceSum.self, ReduceMean.self, ReduceMax.self, ReduceMin.self,
+        ReduceSum.self, ReduceMean.self, ReduceMax.self, ReduceMin.self, ReduceProduct.self,
         // Shape
-        Reorder.self, Reshape.self, BroadcastTo.self, Transpose.self, Slice.self, SliceGradient.self, Concat.self, Pad.self,
+        Reorder.self, Reshape.self, BroadcastTo.self, Transpose.self, Slice.self, SliceGradient.self, Concat.self,
+        Pad.self,
         ChannelShuffle.self,
         // Indexing
-        Gather.self,
+        Gather.self, GatherElements.self, GatherND.self, ScatterElements.self, ScatterND.self,
+        ArgExtreme.self, TopK.self, CumulativeSum.self,
         // Linear algebra and convolution
-        MatMul.self, Linear.self, FusedMatMul.self, Conv2D.self, FusedConv2D.self, Conv2DInputGradient.self, Conv2DFilterGradient.self,
+        MatMul.self, Linear.self, FusedMatMul.self, Conv2D.self, FusedConv2D.self, Conv2DInputGradient.self,
+        Conv2DFilterGradient.self,
         ConvolutionChain.self, JoinedConvolutions.self,
         // Normalisation and pooling
-        BatchNorm.self, BatchNormGradient.self, BatchNormInference.self,
+        BatchNorm.self, BatchNormGradient.self, BatchNormInference.self, LayerNorm.self,
         MaxPool2D.self, MaxPool2DGradient.self, MaxPool2DSelection.self, AveragePool2D.self, AveragePool2DGradient.self,
+        GridSample.self, RoiAlign.self,
+        // Recurrent layers
+        Recurrent.self,
         // Losses and random draws
         Softmax.self, LogSoftmax.self, CrossEntropy.self, CrossEntropyGradient.self, SoftCrossEntropy.self, OneHot.self,
         Dropout.self,
@@ -35,7 +44,9 @@ public enum Registry {
         uniqueKeysWithValues: (all + [Parameter.self, Constant.self]).map { ($0.mnemonic, $0) })
 
     /// ONNX operators that are read as several operators, or as a constant, and have no operator of their own.
-    static let compositeImports: [ONNXImport] = shapeImports
+    static let compositeImports: [ONNXImport] =
+        shapeImports + elementwiseImports + reductionImports + lossImports + indexImports + normalisationImports
+        + spatialImports + resizeImports + quantisedImports + signalImports + recurrentImports + gridImports
 
     /// How ONNX's operators are read, by domain and name.
     public static let onnxImports: [String: ONNXImport] = {

@@ -7,6 +7,13 @@ import Testing
 /// ONNX's backend cases run through the importer and the definitions of the operators.
 @Suite(.enabled(if: BackendCases.folder != nil, "set ONNX_BACKEND_CASES to the folder of ONNX's backend cases"))
 struct BackendConformanceTests {
+    /// Cases that expect 8-bit results to wrap around where the operator's text, and ONNX Runtime, saturate them.
+    private static let contradictions: Set<String> = [
+        "test_qlinearmatmul_2D_int8_float16", "test_qlinearmatmul_2D_int8_float32",
+        "test_qlinearmatmul_3D_int8_float16",
+        "test_qlinearmatmul_3D_int8_float32",
+    ]
+
     private enum Verdict {
         case passed
         case refused(String)
@@ -27,9 +34,11 @@ struct BackendConformanceTests {
                 let found: [Literal]
                 do throws(ShapeError) {
                     if operands.contains(where: { $0.element == .f64 }) {
-                        found = try Interpreter.run(graph, inputs: operands.map { ReferenceTensor<Double>($0) }).map(\.literal)
+                        found = try Interpreter.run(graph, inputs: operands.map { ReferenceTensor<Double>($0) }).map(
+                            \.literal)
                     } else {
-                        found = try Interpreter.run(graph, inputs: operands.map { ReferenceTensor<Float>($0) }).map(\.literal)
+                        found = try Interpreter.run(graph, inputs: operands.map { ReferenceTensor<Float>($0) }).map(
+                            \.literal)
                     }
                 } catch {
                     return .failed(error.description)
@@ -65,7 +74,10 @@ struct BackendConformanceTests {
             print("refused \(count): \(reason)")
         }
         for failure in failures { print("failed \(failure)") }
-        print("\(passed) passed, \(refused.values.reduce(0, +)) refused, \(failures.count) failed, of \(cases.count) cases")
-        #expect(failures.isEmpty)
+        print(
+            "\(passed) passed, \(refused.values.reduce(0, +)) refused, \(failures.count) failed, of \(cases.count) cases"
+        )
+        #expect(passed > 1150)
+        #expect(Set(failures.map { String($0.prefix { $0 != ":" }) }) == Self.contradictions)
     }
 }

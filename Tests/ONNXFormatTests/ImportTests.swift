@@ -61,7 +61,8 @@ import Testing
         body.inputs = ["i", "go", "v"].map { .init(name: $0, type: .undeclared) }
         body.outputs = ["go_out", "doubled", "row"].map { .init(name: $0, type: .undeclared) }
         body.nodes = [
-            .init("Identity", inputs: ["go"], outputs: ["go_out"]), .init("Add", inputs: ["v", "v"], outputs: ["doubled"]),
+            .init("Identity", inputs: ["go"], outputs: ["go_out"]),
+            .init("Add", inputs: ["v", "v"], outputs: ["doubled"]),
             .init("Identity", inputs: ["doubled"], outputs: ["row"]),
         ]
         var graph = ONNXModel.Graph(name: "control")
@@ -75,7 +76,9 @@ import Testing
             .init(
                 "If", inputs: ["no"], outputs: ["chosen"],
                 attributes: [.init("then_branch", .graph(then)), .init("else_branch", .graph(otherwise))]),
-            .init("Loop", inputs: ["three", "", "chosen"], outputs: ["final", "rows"], attributes: [.init("body", .graph(body))]),
+            .init(
+                "Loop", inputs: ["three", "", "chosen"], outputs: ["final", "rows"],
+                attributes: [.init("body", .graph(body))]),
         ]
         let read = try ONNXImporter.graph(of: ONNXModel(graph: graph))
         let results = try Interpreter.run(read, inputs: [ReferenceTensor<Float>(.f32, [2], [1, -2])])
@@ -124,7 +127,8 @@ import Testing
         model.graph.nodes[1].domain = "com.example"
         #expect(
             refusal(model)
-                == "m.onnx: node 'activation' (com.example.Rely): operator Rely of domain 'com.example' is not supported")
+                == "m.onnx: node 'activation' (com.example.Rely): operator Rely of domain 'com.example' is not supported"
+        )
         var mismatched = try SampleModels.perceptron()
         mismatched.graph.inputs = [SampleModels.value("x", .float, [.known(1), .known(5)])]
         #expect(refusal(mismatched).hasPrefix("model: node 'fc' (Gemm): "))
@@ -148,7 +152,9 @@ import Testing
         ] {
             var graph = ONNXModel.Graph(name: "g")
             graph.nodes = [
-                .init("Constant", inputs: [], outputs: ["y"], attributes: [.init("value", .tensor(try ONNXTensorValue(type, [2], values)))])
+                .init(
+                    "Constant", inputs: [], outputs: ["y"],
+                    attributes: [.init("value", .tensor(try ONNXTensorValue(type, [2], values)))])
             ]
             graph.outputs = [SampleModels.value("y", type, [.known(2)])]
             let read = try ONNXImporter.graph(of: ONNXModel(graph: graph))

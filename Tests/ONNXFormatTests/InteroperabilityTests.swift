@@ -47,7 +47,9 @@ enum Peer {
         """
 }
 
-@Suite(.enabled(if: Peer.python != nil, "no Python with onnxruntime and numpy was found (ONNXRUNTIME_PYTHON), or this is CI"))
+@Suite(
+    .enabled(
+        if: Peer.python != nil, "no Python with onnxruntime and numpy was found (ONNXRUNTIME_PYTHON), or this is CI"))
 struct InteroperabilityTests {
     @Test func onnxRuntimeComputesTheSame() throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("onnx-peer-\(UUID().uuidString)")
@@ -86,10 +88,13 @@ struct InteroperabilityTests {
             for (position, result) in results.enumerated() {
                 let bytes = try Data(contentsOf: URL(fileURLWithPath: "\(base).out.\(position)"))
                 let found = try #require(
-                    bytes.count == result.bytes.count ? Literal(result.element, result.shape, bytes: [UInt8](bytes)) : nil,
+                    bytes.count == result.bytes.count
+                        ? Literal(result.element, result.shape, bytes: [UInt8](bytes)) : nil,
                     "\(title): result \(position) has \(bytes.count) bytes instead of \(result.bytes.count)")
                 let tolerance = result.element == .f16 || result.element == .bf16 ? 1e-2 : 1e-4
-                #expect(found.isClose(to: result, relative: tolerance, absolute: tolerance), "\(title): result \(position) differs")
+                #expect(
+                    found.isClose(to: result, relative: tolerance, absolute: tolerance),
+                    "\(title): result \(position) differs")
                 compared += 1
             }
         }

@@ -35,7 +35,8 @@ import Testing
             refusal(input.block(1, Wire.node("Abs", ["x"], ["b"])))
                 == "m.onnx: node of 'b' (Abs): it reads 'x', which nothing defines")
         #expect(
-            refusal(input.block(1, Wire.node("Abs", ["a"], ["b"]).text(3, "n")).block(1, Wire.node("Abs", ["a"], ["b"])))
+            refusal(
+                input.block(1, Wire.node("Abs", ["a"], ["b"]).text(3, "n")).block(1, Wire.node("Abs", ["a"], ["b"])))
                 == "m.onnx: node of 'b' (Abs): the value 'b' is defined twice")
         #expect(
             refusal(input.block(11, Wire.value("a"))) == "m.onnx: there are two of graph input 'a'")
@@ -61,7 +62,9 @@ import Testing
             refusal(Wire().block(1, twice).block(11, Wire.value("a")))
                 == "m.onnx: node 'n' (X): attribute 'k': it is given twice")
         let sparse = Wire.node("Constant", [], ["b"]).block(5, Wire().text(1, "sparse_value").integer(20, 11))
-        #expect(refusal(Wire().block(1, sparse)).hasSuffix("attribute 'sparse_value': it holds a sparse tensor; only dense ones are read"))
+        #expect(
+            refusal(Wire().block(1, sparse)).hasSuffix(
+                "attribute 'sparse_value': it holds a sparse tensor; only dense ones are read"))
     }
 
     @Test func hostileNestingAndDuplicationAreRefusedEarly() throws {

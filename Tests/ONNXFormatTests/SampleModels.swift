@@ -2,7 +2,9 @@ import ONNXFormat
 
 /// Small models written with the neutral model.
 enum SampleModels {
-    static func value(_ name: String, _ type: ONNXElementType, _ dimensions: [ONNXModel.Dimension]) -> ONNXModel.ValueInfo {
+    static func value(_ name: String, _ type: ONNXElementType, _ dimensions: [ONNXModel.Dimension])
+        -> ONNXModel.ValueInfo
+    {
         ONNXModel.ValueInfo(name: name, type: .tensor(type, dimensions))
     }
 
@@ -16,7 +18,8 @@ enum SampleModels {
             .init(name: "b", value: try ONNXTensorValue(.float, [2], [-1, 1] as [Float])),
         ]
         graph.nodes = [
-            .init("Gemm", name: "fc", inputs: ["x", "w", "b"], outputs: ["h"], attributes: [.init("alpha", .float(1))]),
+            .init(
+                "Gemm", name: "fc", inputs: ["x", "w", "b"], outputs: ["h"], attributes: [.init("alpha", .float(1))]),
             .init("Relu", name: "activation", inputs: ["h"], outputs: ["y"]),
         ]
         return ONNXModel(graph: graph)
@@ -36,10 +39,13 @@ enum SampleModels {
             .init("tensors", .tensors([tensor, tensor])), .init("graphs", .graphs([body, body])),
             .init("type", .type(.tensor(.float16, [.symbolic("n")]))), .init("empty", .integers([])),
         ]
-        var odd = ONNXModel.Node("Odd", version: 1, inputs: ["h", "", "b"], outputs: ["", "odd"], attributes: attributes)
+        var odd = ONNXModel.Node(
+            "Odd", version: 1, inputs: ["h", "", "b"], outputs: ["", "odd"], attributes: attributes)
         odd.domain = "some.domain"
         model.graph.nodes.append(odd)
-        model.graph.valueInfos = [value("h", .float, [.symbolic("batch"), .known(2)]), .init(name: "odd", type: .undeclared)]
+        model.graph.valueInfos = [
+            value("h", .float, [.symbolic("batch"), .known(2)]), .init(name: "odd", type: .undeclared),
+        ]
         model.graph.inputs.append(.init(name: "rankless", type: .tensor(.bool, nil)))
         model.opsets.append(.init(domain: "some.domain", version: 1))
         model.producerName = "martlet"
@@ -56,11 +62,19 @@ enum SampleModels {
         let version = Wire().text(1, "").integer(2, 17)
         let scaled = Wire().text(1, "Scaled").text(4, "x").text(5, "y").text(10, "local").block(9, version)
             .block(11, Wire().text(1, "factor").integer(20, 1).bytesOfFloat(2, 3))
-            .block(7, Wire.node("Constant", [], ["c"]).block(5, Wire().text(1, "value_float").text(21, "factor").integer(20, 1)))
+            .block(
+                7,
+                Wire.node("Constant", [], ["c"]).block(
+                    5, Wire().text(1, "value_float").text(21, "factor").integer(20, 1))
+            )
             .block(7, Wire.node("Mul", ["x", "c"], ["y"]))
         let doubled = Wire().text(1, "Doubled").text(4, "x").text(5, "y").text(10, "local").block(9, version)
             .block(9, Wire().text(1, "local").integer(2, 1))
-            .block(7, Wire.node("Scaled", ["x"], ["c"]).text(7, "local").block(5, Wire().text(1, "factor").integer(20, 1).bytesOfFloat(2, 2)))
+            .block(
+                7,
+                Wire.node("Scaled", ["x"], ["c"]).text(7, "local").block(
+                    5, Wire().text(1, "factor").integer(20, 1).bytesOfFloat(2, 2))
+            )
             .block(7, Wire.node("Identity", ["c"], ["y"]))
         let graph = Wire().text(2, "g")
             .block(1, Wire.node("Doubled", ["a"], ["b"]).text(7, "local").text(3, "first"))
@@ -72,6 +86,8 @@ enum SampleModels {
 
 extension Wire {
     func bytesOfFloat(_ field: UInt64, _ value: Float) -> Wire {
-        Wire(bytes: bytes + Self.varint(field << 3 | 5) + withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) })
+        Wire(
+            bytes: bytes + Self.varint(field << 3 | 5)
+                + withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) })
     }
 }

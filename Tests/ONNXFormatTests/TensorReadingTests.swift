@@ -40,7 +40,10 @@ import Testing
         (Wire.tensor(8, [1]).text(6, "a"), .unsupported, "tensors of element type string are not supported"),
         (Wire.tensor(17, [1]).block(9, [1]), .unsupported, "tensors of element type float8e4m3fn are not supported"),
         (Wire.tensor(1, [1]).varints(7, [1]), .malformed, "values of type float cannot be stored in int64_data"),
-        (Wire.tensor(6, [1]).varints(5, [1]).block(9, [1, 0, 0, 0]), .malformed, "values are stored in raw_data and int32_data"),
+        (
+            Wire.tensor(6, [1]).varints(5, [1]).block(9, [1, 0, 0, 0]), .malformed,
+            "values are stored in raw_data and int32_data"
+        ),
         (Wire().integer(1, 1), .malformed, "the tensor states no element type"),
     ]
 
@@ -61,13 +64,15 @@ import Testing
         try data.write(to: inside.appendingPathComponent("weights.bin"))
         try data.write(to: folder.appendingPathComponent("secret.bin"))
         try FileManager.default.createSymbolicLink(
-            at: inside.appendingPathComponent("link.bin"), withDestinationURL: folder.appendingPathComponent("secret.bin"))
+            at: inside.appendingPathComponent("link.bin"),
+            withDestinationURL: folder.appendingPathComponent("secret.bin"))
 
         func read(_ entries: [(String, String)]) throws -> ONNXModel {
             var tensor = Wire.tensor(1, [2]).text(8, "w").integer(14, 1)
             for (key, value) in entries { tensor = tensor.block(13, Wire().text(1, key).text(2, value)) }
             let path = inside.appendingPathComponent("model.onnx").path
-            try Data(Wire.model(Wire().block(5, tensor).block(12, Wire.value("w"))).bytes).write(to: URL(fileURLWithPath: path))
+            try Data(Wire.model(Wire().block(5, tensor).block(12, Wire.value("w"))).bytes).write(
+                to: URL(fileURLWithPath: path))
             return try ONNXModel(path: path)
         }
         let model = try read([("location", "weights.bin"), ("offset", "8"), ("length", "8")])

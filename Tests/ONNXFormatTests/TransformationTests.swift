@@ -29,8 +29,10 @@ import Testing
         let version = Wire().text(1, "").integer(2, 17)
         var wire = Wire.model(Wire().block(1, Wire.node("F24", ["a"], ["b"]).text(7, "l")).block(11, Wire.value("a")))
         for level in 0...24 {
-            let inner = level == 0 ? Wire.node("Abs", ["x"], ["m"]) : Wire.node("F\(level - 1)", ["x"], ["m"]).text(7, "l")
-            let last = level == 0 ? Wire.node("Abs", ["m"], ["y"]) : Wire.node("F\(level - 1)", ["m"], ["y"]).text(7, "l")
+            let inner =
+                level == 0 ? Wire.node("Abs", ["x"], ["m"]) : Wire.node("F\(level - 1)", ["x"], ["m"]).text(7, "l")
+            let last =
+                level == 0 ? Wire.node("Abs", ["m"], ["y"]) : Wire.node("F\(level - 1)", ["m"], ["y"]).text(7, "l")
             wire = wire.block(
                 25,
                 Wire().text(1, "F\(level)").text(4, "x").text(5, "y").text(10, "l").block(9, version).block(7, inner)
@@ -44,7 +46,8 @@ import Testing
     private func open() throws -> ONNXModel {
         var model = try SampleModels.perceptron()
         model.graph.inputs = [
-            SampleModels.value("x", .float, [.symbolic("batch"), .known(3)]), SampleModels.value("z", .int64, [.unknown]),
+            SampleModels.value("x", .float, [.symbolic("batch"), .known(3)]),
+            SampleModels.value("z", .int64, [.unknown]),
         ]
         model.graph.outputs = [SampleModels.value("y", .float, [.symbolic("batch"), .known(2)])]
         model.file = "m.onnx"

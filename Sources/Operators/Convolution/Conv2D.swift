@@ -107,11 +107,11 @@ public struct Conv2D: Operator {
     }
     public static var onnxImports: [ONNXImport] {
         [
-            ONNXImport("Conv", refuses: "other than two spatial dimensions") { node, g throws(ONNXImportError) in
+            ONNXImport("Conv", refuses: "more than three spatial dimensions") { node, g throws(ONNXImportError) in
                 let x = try node.required(0), w = try node.required(1)
                 let image = g.type(of: x), filter = g.type(of: w)
                 guard image.rank == 4, filter.rank == 4 else {
-                    throw .unsupported("Conv over \(image.rank - 2) spatial dimensions")
+                    return [try g.convolution(node, x, w, node.input(2))]
                 }
                 let window = try node.window(kernel: Array(filter.shape.suffix(2)), size: Array(image.shape.suffix(2)))
                 let op = Conv2D(

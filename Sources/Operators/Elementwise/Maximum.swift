@@ -25,6 +25,8 @@ public struct Maximum: BinaryElementwise {
     }
     public static var kernelCode: Int? { MARTLET_MAXIMUM }
     public static var onnxName: (opType: String, since: Int) { ("Max", 13) }
+    // Read by ``Registry/elementwiseImports``, with what this operator alone does not take.
+    public static var onnxImports: [ONNXImport] { [] }
 
     public static var specimens: [Specimen] {
         [

@@ -25,6 +25,8 @@ public struct Minimum: BinaryElementwise {
     }
     public static var kernelCode: Int? { MARTLET_MINIMUM }
     public static var onnxName: (opType: String, since: Int) { ("Min", 13) }
+    // Read by ``Registry/elementwiseImports``, with what this operator alone does not take.
+    public static var onnxImports: [ONNXImport] { [] }
 
     public static var specimens: [Specimen] {
         [

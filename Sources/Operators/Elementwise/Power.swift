@@ -31,6 +31,8 @@ public struct Power: BinaryElementwise {
     }
     public static var kernelCode: Int? { MARTLET_POW }
     public static var onnxName: (opType: String, since: Int) { ("Pow", 15) }
+    // Read by ``Registry/elementwiseImports``, with what this operator alone does not take.
+    public static var onnxImports: [ONNXImport] { [] }
 
     public static var specimens: [Specimen] {
         [

@@ -64,8 +64,13 @@ public struct Gather: Operator {
     }
 
     public static let specimens = [
-        Specimen(Gather(), operands: [.uniform(.f32(4, 3), -2...2), .integers(.i64(2, 2), -4...3)], differentiable: false),
-        Specimen(Gather(axis: 1), operands: [.uniform(.f32(2, 4, 3), -2...2), .integers(.i32(5), 0...3)], differentiable: false),
-        Specimen(Gather(axis: -1), operands: [.integers(.i64(2, 4), -9...9), .literal(Literal([2], shape: []))], differentiable: false),
+        Specimen(
+            Gather(), operands: [.uniform(.f32(4, 3), -2...2), .integers(.i64(2, 2), -4...3)], differentiable: false),
+        Specimen(
+            Gather(axis: 1), operands: [.uniform(.f32(2, 4, 3), -2...2), .integers(.i32(5), 0...3)],
+            differentiable: false),
+        Specimen(
+            Gather(axis: -1), operands: [.integers(.i64(2, 4), -9...9), .literal(Literal([2], shape: []))],
+            differentiable: false),
     ]
 }

@@ -81,8 +81,7 @@ public struct BatchNormInference: Operator {
     }
     public static var onnxImports: [ONNXImport] {
         [
-            ONNXImport("BatchNormalization", versions: 7...21, refuses: "training mode") {
-                node, g throws(ONNXImportError) in
+            ONNXImport("BatchNormalization", refuses: "training mode") { node, g throws(ONNXImportError) in
                 guard try node.int("training_mode", default: 0) == 0, !node.wants(1) else {
                     throw .unsupported("BatchNormalization in training mode")
                 }

@@ -22,7 +22,10 @@ extension Registry {
             let scalar = g.constant(Literal(value.element, [], bytes: value.bytes))
             return [try g.broadcast(scalar, to: try node.integers(0, in: g, called: "shape"))]
         },
-        ONNXImport("Range", versions: 11...21, elements: [.f32, .f64, .i16, .i32, .i64], refuses: "bounds that are not constant") {
+        ONNXImport(
+            "Range", versions: 11...21, elements: [.f32, .f64, .i16, .i32, .i64],
+            refuses: "bounds that are not constant"
+        ) {
             node, g throws(ONNXImportError) in
             var bounds: [Literal] = []
             for index in 0..<3 {
@@ -32,10 +35,14 @@ extension Registry {
                 bounds.append(literal)
             }
             let element = bounds[0].element
-            guard bounds.allSatisfy({ $0.element == element }) else { throw .malformed("the bounds have different types") }
+            guard bounds.allSatisfy({ $0.element == element }) else {
+                throw .malformed("the bounds have different types")
+            }
             if element.isFloatingPoint {
                 let (start, limit, step) = (bounds[0].reals[0], bounds[1].reals[0], bounds[2].reals[0])
-                guard step != 0, ((limit - start) / step).isFinite else { throw .malformed("the step is zero or not finite") }
+                guard step != 0, ((limit - start) / step).isFinite else {
+                    throw .malformed("the step is zero or not finite")
+                }
                 let count = try size(of: max(0, ((limit - start) / step).rounded(.up)))
                 return [g.constant(Literal(element, [count], reals: (0..<count).map { start + Double($0) * step }))]
             }
@@ -44,7 +51,8 @@ extension Registry {
             let count = try size(of: max(0, ((Double(limit) - Double(start)) / Double(step)).rounded(.up)))
             return [g.constant(Literal(element, [count], integers: (0..<count).map { start &+ Int64($0) &* step }))]
         },
-        ONNXImport("EyeLike", versions: 9...21, elements: ElementType.numbers + [.bool]) { node, g throws(ONNXImportError) in
+        ONNXImport("EyeLike", versions: 9...21, elements: ElementType.numbers + [.bool]) {
+            node, g throws(ONNXImportError) in
             let x = g.type(of: try node.required(0))
             guard x.rank == 2 else { throw .malformed("operand 0 should be a matrix, found \(x)") }
             let code = try node.int("dtype", default: x.element.onnxCode), k = try node.int("k", default: 0)
@@ -68,17 +76,21 @@ extension Registry {
             node, g throws(ONNXImportError) in
             let x = try node.required(0), shape = g.type(of: x).shape
             let given: [Int]? =
-                node.opset < 13 ? try node.ints("axes") : node.input(1) == nil ? nil : try node.integers(1, in: g, called: "axes")
+                node.opset < 13
+                ? try node.ints("axes") : node.input(1) == nil ? nil : try node.integers(1, in: g, called: "axes")
             let axes = (given ?? shape.indices.filter { shape[$0] == 1 }).map { $0 < 0 ? $0 + shape.count : $0 }
             guard axes.allSatisfy({ shape.indices.contains($0) && shape[$0] == 1 }) else {
                 throw .malformed("axes \(given ?? []) of shape \(shape) are not all of size 1")
             }
             return try g.reshaped(x, shape.indices.filter { !axes.contains($0) }.map { shape[$0] }, node)
         },
-        ONNXImport("Split", elements: ElementType.allCases, refuses: "sizes that are not constant") { node, g throws(ONNXImportError) in
+        ONNXImport("Split", elements: ElementType.allCases, refuses: "sizes that are not constant") {
+            node, g throws(ONNXImportError) in
             let x = try node.required(0), shape = g.type(of: x).shape
             let axis = try node.axis(default: 0, rank: shape.count)
-            var sizes = node.opset < 13 ? try node.ints("split") : node.input(1) == nil ? nil : try node.integers(1, in: g, called: "split")
+            var sizes =
+                node.opset < 13
+                ? try node.ints("split") : node.input(1) == nil ? nil : try node.integers(1, in: g, called: "split")
             if sizes == nil {
                 // Equal parts; the last is smaller where they do not fit.
                 let parts = try node.int("num_outputs", default: node.outputs.count)
@@ -86,14 +98,17 @@ extension Registry {
                 let part = (shape[axis] + parts - 1) / parts
                 sizes = (0..<parts).map { max(0, min(part, shape[axis] - $0 * part)) }
             }
-            guard let sizes, sizes.allSatisfy({ $0 >= 0 }), sizes.reduce(0, +) == shape[axis], sizes.count >= node.outputs.count else {
+            guard let sizes, sizes.allSatisfy({ $0 >= 0 }), sizes.reduce(0, +) == shape[axis],
+                sizes.count >= node.outputs.count
+            else {
                 throw .malformed("the parts \(sizes ?? []) do not make up dimension \(axis) of \(shape)")
             }
             return try importing { () throws(ShapeError) in
                 var parts: [Value] = []
                 var start = 0
                 for size in sizes {
-                    parts.append(try g.append(Slice(axis: axis, start: size == 0 ? 0 : start, size: size, of: shape), x))
+                    parts.append(
+                        try g.append(Slice(axis: axis, start: size == 0 ? 0 : start, size: size, of: shape), x))
                     start += size
                 }
                 return parts

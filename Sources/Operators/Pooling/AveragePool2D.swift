@@ -92,8 +92,10 @@ public struct AveragePool2D: Operator {
     }
     public static var onnxImports: [ONNXImport] {
         [
-            ONNXImport("AveragePool", refuses: "other than two spatial dimensions") { node, g throws(ONNXImportError) in
-                let x = try node.required(0), window = try node.pool(g.type(of: x))
+            ONNXImport("AveragePool") { node, g throws(ONNXImportError) in
+                let x = try node.required(0)
+                guard g.type(of: x).rank == 4 else { return try g.averagePool(node, x) }
+                let window = try node.pool(g.type(of: x))
                 var plain = window
                 if try node.int("ceil_mode", default: 0) != 0 {
                     plain = try node.window(kernel: window.kernel, size: Array(g.type(of: x).shape[2...]))

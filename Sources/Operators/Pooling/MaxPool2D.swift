@@ -44,13 +44,9 @@ public struct MaxPool2D: Operator {
     }
     public static var onnxImports: [ONNXImport] {
         [
-            ONNXImport(
-                "MaxPool", elements: ElementType.floats + [.i8, .u8],
-                refuses: "indices; other than two spatial dimensions"
-            ) {
-                node, g throws(ONNXImportError) in
+            ONNXImport("MaxPool", elements: ElementType.floats + [.i8, .u8]) { node, g throws(ONNXImportError) in
                 let x = try node.required(0)
-                guard !node.wants(1) else { throw .unsupported("MaxPool with indices") }
+                guard !node.wants(1), g.type(of: x).rank == 4 else { return try g.maxPool(node, x) }
                 let op = MaxPool2D(try node.pool(g.type(of: x)))
                 return try importing { () throws(ShapeError) in [try g.append(op, x, name: node.name)] }
             },

@@ -32,7 +32,7 @@ public struct ReduceMean: Reduction {
         let count = Double(x.count) / Double(max(g.type(of: dy).count, 1))
         return [try g.append(Multiply(), g.append(BroadcastTo(x.shape), kept), g.constant(1 / count, like: dy))]
     }
-    public static var kernelCode: Int { MARTLET_MEAN }
+    public static var kernelCode: Int? { MARTLET_MEAN }
     public static var onnxName: (opType: String, axesAreOperandSince: Int) { ("ReduceMean", 18) }
 
     public static let specimens = [

@@ -31,7 +31,7 @@ public struct ReduceMin: Reduction {
         let chosen = try g.append(Cast(to: x.element), g.append(Equal(), p.operands[0], best))
         return [try g.append(Multiply(), chosen, kept)]
     }
-    public static var kernelCode: Int { MARTLET_MIN }
+    public static var kernelCode: Int? { MARTLET_MIN }
     public static var onnxName: (opType: String, axesAreOperandSince: Int) { ("ReduceMin", 18) }
 
     public static let specimens = [

@@ -26,7 +26,7 @@ public struct ReduceSum: Reduction {
         let kept = try g.append(Reshape(Self(axes: axes, keepsDimensions: true).infer([x])[0].shape), dy)
         return [try g.append(BroadcastTo(x.shape), kept)]
     }
-    public static var kernelCode: Int { MARTLET_SUM }
+    public static var kernelCode: Int? { MARTLET_SUM }
     public static var onnxName: (opType: String, axesAreOperandSince: Int) { ("ReduceSum", 13) }
 
     public static let specimens = [

@@ -140,11 +140,13 @@ public struct Pad: Operator {
                     }
                     pads = literal.integers.map { Int($0) }
                 }
+                var computed: Value?
                 if let operand = node.input(2) {
-                    guard let literal = g.constant(of: operand) else {
-                        throw .unsupported("Pad with a value that is not constant")
+                    if let literal = g.constant(of: operand) {
+                        value = literal.reals.first ?? 0
+                    } else {
+                        computed = operand
                     }
-                    value = literal.reals.first ?? 0
                 }
                 var axes = Array(0..<rank)
                 if let operand = node.input(3) {
@@ -166,6 +168,13 @@ public struct Pad: Operator {
                     op.after[axis] = pads[axes.count + i]
                 }
                 let pad = op
+                if let computed, mode == .constant {
+                    // Padded with zeros, which are then replaced by the value.
+                    let shape = g.type(of: x).shape, count = g.type(of: x).count
+                    let ones = g.constant(Literal(.bool, shape, integers: .init(repeating: 1, count: count)))
+                    let inside = try g.apply(pad, ones), fill = try g.apply(Reshape([]), computed)
+                    return [try g.apply(Where(), inside, g.apply(pad, x), fill, name: node.name)]
+                }
                 return try importing { () throws(ShapeError) in [try g.append(pad, x, name: node.name)] }
             }
         ]

@@ -64,8 +64,8 @@ extension BinaryElementwise {
     }
     public static var onnxImports: [ONNXImport] {
         [
-            ONNXImport(onnxName.opType, versions: 7...21, elements: elements) { node, g throws(ONNXImportError) in
-                let a = try node.required(0), b = try node.required(1)
+            ONNXImport(onnxName.opType, elements: elements) { node, g throws(ONNXImportError) in
+                let a = try node.required(0), b = try node.aligned(a, try node.required(1), in: &g)
                 return try importing { () throws(ShapeError) in [try g.append(Self(), a, b, name: node.name)] }
             }
         ]

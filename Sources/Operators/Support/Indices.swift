@@ -32,7 +32,9 @@ extension ReferenceTensor {
     }
 
     /// This tensor with elements put or combined at positions, in order.
-    func putting(_ updates: ReferenceTensor, at positions: [Int], _ real: (R, R) -> R, _ integer: (Int64, Int64) -> Int64)
+    func putting(
+        _ updates: ReferenceTensor, at positions: [Int], _ real: (R, R) -> R, _ integer: (Int64, Int64) -> Int64
+    )
         -> ReferenceTensor
     {
         switch (storage, updates.storage) {

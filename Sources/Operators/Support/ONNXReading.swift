@@ -41,6 +41,36 @@ extension GraphBuilder {
         guard shape.allSatisfy({ $0 >= 0 }), shape.reduce(1.0, { $0 * Double($1) }) < 0x1p31 else {
             throw .malformed("the shape \(shape) is negative somewhere or too large")
         }
-        do throws(ShapeError) { return try append(BroadcastTo(shape), value) } catch { throw .malformed(error.description) }
+        do throws(ShapeError) { return try append(BroadcastTo(shape), value) } catch {
+            throw .malformed(error.description)
+        }
+    }
+}
+
+extension GraphBuilder {
+    /// Appends an operator with one result while an ONNX node is read: shape errors mean that the file is wrong.
+    mutating func apply(_ op: any Operator, _ operands: Value..., name: String? = nil) throws(ONNXImportError) -> Value
+    {
+        do throws(ShapeError) { return try appendAll(op, operands, name: name)[0] } catch {
+            throw .malformed(error.description)
+        }
+    }
+}
+
+extension ONNXNode {
+    /// The operand at `index` when it is there, every one of them being constant or not.
+    func all() throws(ONNXImportError) -> [Value] {
+        var operands: [Value] = []
+        for index in inputs.indices { operands.append(try required(index)) }
+        return operands
+    }
+
+    /// Before opset 7 the second operand's dimensions were lined up with the first's from `axis` on, when `broadcast` was set.
+    func aligned(_ a: Value, _ b: Value, in g: inout GraphBuilder) throws(ONNXImportError) -> Value {
+        guard opset < 7, try int("broadcast", default: 0) != 0, attributes["axis"] != nil else { return b }
+        let (rank, shape) = (g.type(of: a).rank, g.type(of: b).shape)
+        let start = try axis(default: 0, rank: rank)
+        guard start + shape.count <= rank else { throw .malformed("axis \(start) leaves no room for shape \(shape)") }
+        return try g.apply(Reshape(shape + [Int](repeating: 1, count: rank - start - shape.count)), b)
     }
 }

@@ -15,12 +15,13 @@ public protocol Reduction: Operator {
     func accumulation(_ m: inout CMath, count: Int) -> (start: String, update: String, finish: String)
     static var elements: [ElementType] { get }
     static var onnxName: (opType: String, axesAreOperandSince: Int) { get }
-    /// The opcode of the executor's kernel.
-    static var kernelCode: Int { get }
+    /// The opcode of the executor's kernel, where it has one.
+    static var kernelCode: Int? { get }
 }
 
 extension Reduction {
     public static var elements: [ElementType] { ElementType.numbers }
+    public static var kernelCode: Int? { nil }
 
     /// The axes from the front, ascending; all of them when none is named.
     func normalAxes(rank: Int) throws(ShapeError) -> [Int] {
@@ -54,7 +55,7 @@ extension Reduction {
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
-        guard x[0].element == .f32, x[0].isDense, y[0].isDense, x[0].rank <= MARTLET_MAX_RANK,
+        guard let code = Self.kernelCode, x[0].element == .f32, x[0].isDense, y[0].isDense, x[0].rank <= MARTLET_MAX_RANK,
             let axes = try? normalAxes(rank: x[0].rank), x[0].count > 0
         else { return nil }
         // The kernel leaves what is kept in the operand's order of memory, which has to be the result's.
@@ -64,7 +65,7 @@ extension Reduction {
         guard order.filter({ kept.contains($0) && isWide($0) }) == target.filter(isWide) else { return nil }
         return KernelCall(
             martlet_reduce,
-            integers: [Self.kernelCode, order.count] + order.map { x[0].shape[$0] }
+            integers: [code, order.count] + order.map { x[0].shape[$0] }
                 + order.map { axes.contains($0) ? 1 : 0 }, phases: 2,
             scratch: { martlet_reduce_scratch($0, Int32($1)) })
     }

@@ -55,7 +55,8 @@ extension Reduction {
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
-        guard let code = Self.kernelCode, x[0].element == .f32, x[0].isDense, y[0].isDense, x[0].rank <= MARTLET_MAX_RANK,
+        guard let code = Self.kernelCode, x[0].element == .f32, x[0].isDense, y[0].isDense,
+            x[0].rank <= MARTLET_MAX_RANK,
             let axes = try? normalAxes(rank: x[0].rank), x[0].count > 0
         else { return nil }
         // The kernel leaves what is kept in the operand's order of memory, which has to be the result's.

@@ -30,7 +30,8 @@ struct Inspect: ParsableCommand {
             ]))
         if let peak = plan.peakNode {
             let node = graph.nodes[peak]
-            Terminal.output("peak at node \(peak): \(node.op.mnemonic)\(node.name.map { " " + AttributeValue.quote($0) } ?? "")")
+            Terminal.output(
+                "peak at node \(peak): \(node.op.mnemonic)\(node.name.map { " " + AttributeValue.quote($0) } ?? "")")
         }
         if !summary { Terminal.output("\n" + timeline.text()) }
         if let svg {
@@ -43,7 +44,8 @@ struct Inspect: ParsableCommand {
     /// Constants' bytes fill pages and say nothing to a reader.
     private func shortened(_ text: String) -> String {
         text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-            guard let start = line.range(of: " 0x"), line.contains("= constant"), let end = line.range(of: " : ", options: .backwards),
+            guard let start = line.range(of: " 0x"), line.contains("= constant"),
+                let end = line.range(of: " : ", options: .backwards),
                 line.distance(from: start.upperBound, to: end.lowerBound) > 40
             else { return String(line) }
             return line[..<start.upperBound] + line[start.upperBound...].prefix(16) + "…" + line[end.lowerBound...]
@@ -68,7 +70,9 @@ struct MemoryTimeline {
         for (index, node) in graph.nodes.enumerated() where !(node.op is any SourceOperator) {
             let live = plan.liveBytes[index]
             let mark = live == plan.lowerBound ? " peak" : ""
-            rows.append(["\(index)", "\(live)", node.op.mnemonic, String(repeating: "#", count: live * width / peak) + mark])
+            rows.append([
+                "\(index)", "\(live)", node.op.mnemonic, String(repeating: "#", count: live * width / peak) + mark,
+            ])
         }
         return Terminal.table(rows)
     }
@@ -92,16 +96,20 @@ struct MemoryTimeline {
             let producer = buffer.values.first.flatMap { value in graph.nodes.first { $0.results.contains(value) } }
             let label = producer.map { $0.name ?? $0.op.mnemonic } ?? "scratch"
             text += String(
-                format: "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"hsl(%d,60%%,70%%)\" stroke=\"#555\" stroke-width=\"0.3\">",
+                format:
+                    "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"hsl(%d,60%%,70%%)\" stroke=\"#555\" stroke-width=\"0.3\">",
                 from, y, max(to - from, 0.5), Double(buffer.bytes) * scale, hue)
-            text += "<title>\(escaped(label)): \(buffer.bytes) bytes at \(buffer.offset), nodes \(buffer.steps.lowerBound) to \(buffer.steps.upperBound)</title></rect>\n"
+            text +=
+                "<title>\(escaped(label)): \(buffer.bytes) bytes at \(buffer.offset), nodes \(buffer.steps.lowerBound) to \(buffer.steps.upperBound)</title></rect>\n"
         }
         if let peak = plan.peakNode {
             text += String(
-                format: "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" stroke=\"#c00\"/>\n", x(peak), top,
+                format: "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" stroke=\"#c00\"/>\n",
+                x(peak), top,
                 max(column, 0.5), height)
             let node = graph.nodes[peak]
-            text += "<text x=\"\(left)\" y=\"\(top + height + 20)\" fill=\"#c00\">peak at \(escaped(node.name ?? node.op.mnemonic))</text>\n"
+            text +=
+                "<text x=\"\(left)\" y=\"\(top + height + 20)\" fill=\"#c00\">peak at \(escaped(node.name ?? node.op.mnemonic))</text>\n"
         }
         return text + "</svg>\n"
     }

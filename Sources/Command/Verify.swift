@@ -33,7 +33,9 @@ struct Verify: ParsableCommand {
         for (info, value) in zip(model.requiredInputs, given) { values[info.name] = value }
         let graph = try ONNXImporter.graph(of: model, options: try self.model.options(), offering: values)
         let inputs = try graph.inputNames.map { name in
-            guard let value = values[name] else { throw Failure(.badInput, "\(data): there is no value for input '\(name)'") }
+            guard let value = values[name] else {
+                throw Failure(.badInput, "\(data): there is no value for input '\(name)'")
+            }
             return value.literal
         }
         let target = try TargetLibrary().target(target)
@@ -61,7 +63,9 @@ struct Verify: ParsableCommand {
     }
 
     /// Compares every intermediate value with the interpreter's.
-    private func nameDivergingStep(of graph: Graph, _ inputs: [Literal], _ comparison: Comparison, _ target: Target) throws {
+    private func nameDivergingStep(of graph: Graph, _ inputs: [Literal], _ comparison: Comparison, _ target: Target)
+        throws
+    {
         guard case .local = target.runner else {
             Terminal.error("steps are compared on this machine alone; target \(target.name) runs elsewhere")
             return
@@ -72,12 +76,16 @@ struct Verify: ParsableCommand {
         all.setOutputs(results, names: results.indices.map { "step \($0)" })
         let expected = try Interpreter.run(all, inputs: inputs.map { ReferenceTensor<Double>($0) })
         for (index, step) in dumped.program.steps.enumerated() {
-            guard let difference = comparison.difference(dumped.values[index], expected[index].literal) else { continue }
+            guard let difference = comparison.difference(dumped.values[index], expected[index].literal) else {
+                continue
+            }
             let label = step.mnemonic + (step.name.map { " " + AttributeValue.quote($0) } ?? "")
             Terminal.error("the first step that differs is \(index), \(label): \(difference)")
             return
         }
-        Terminal.error("every step agrees with its operator's definition; the reading of the model differs from the expected outputs")
+        Terminal.error(
+            "every step agrees with its operator's definition; the reading of the model differs from the expected outputs"
+        )
     }
 }
 
@@ -96,8 +104,11 @@ struct Dump {
             for file in files { try Data(file.contents).write(to: URL(fileURLWithPath: folder + "/" + file.name)) }
             let built = try ChildProcess.run(
                 [compiler.command, "-O1", "-std=gnu99"] + compiler.flags
-                    + ["-I.", "-o", "dump", "dump_main.c", program.name + ".c"] + compiler.linkerFlags + ["-lm"], folder: folder)
-            guard built.succeeded else { throw Failure(.badInput, "\(compiler.command) failed: \(built.firstErrorLine)") }
+                    + ["-I.", "-o", "dump", "dump_main.c", program.name + ".c"] + compiler.linkerFlags + ["-lm"],
+                folder: folder)
+            guard built.succeeded else {
+                throw Failure(.badInput, "\(compiler.command) failed: \(built.firstErrorLine)")
+            }
             let result = try ChildProcess.run(["./dump", "inputs.bin", "values.bin"], folder: folder)
             guard result.succeeded else { throw Failure(.badInput, "the program failed: \(result.firstErrorLine)") }
             return try [UInt8](Data(contentsOf: URL(fileURLWithPath: folder + "/values.bin")))

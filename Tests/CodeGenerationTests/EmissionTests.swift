@@ -155,7 +155,9 @@ import Testing
 
             """)
         try workshop.expect(["gcc", "-std=c99", "-O1", "-c", "tiny.c"])
-        try workshop.expect(["g++", "-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o", "user", "user.cpp", "tiny.o", "-lm"])
+        try workshop.expect([
+            "g++", "-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o", "user", "user.cpp", "tiny.o", "-lm",
+        ])
         #expect(try workshop.expect(["./user"]) == "4 0 2\n")
     }
 
@@ -167,10 +169,13 @@ import Testing
         try workshop.write("math.h", "#error \"math.h\"\n")
         try workshop.write("string.h", "#error \"string.h\"\n")
         let source = try #require(program.sources.first { $0.name == "tiny.c" }).text
-        let macros = Set(source.split(whereSeparator: \.isWhitespace).filter { $0.hasPrefix("MARTLET_") && $0.hasSuffix("F") }.map(String.init))
+        let macros = Set(
+            source.split(whereSeparator: \.isWhitespace).filter { $0.hasPrefix("MARTLET_") && $0.hasSuffix("F") }.map(
+                String.init))
         #expect(macros == ["MARTLET_EXPF", "MARTLET_TANHF"])
         try workshop.write("own.h", "static inline float own(float x) { return x; }\n")
-        let definitions = macros.sorted().map { "-D\($0)=own" } + ["-DMARTLET_MEMCPY=__builtin_memcpy", "-include", "own.h"]
+        let definitions =
+            macros.sorted().map { "-D\($0)=own" } + ["-DMARTLET_MEMCPY=__builtin_memcpy", "-include", "own.h"]
         try workshop.expect(["gcc"] + Workshop.strict + ["-I.", "-c", "tiny.c"] + definitions)
     }
 

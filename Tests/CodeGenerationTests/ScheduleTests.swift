@@ -8,7 +8,8 @@ import Testing
 /// The fast kernels against the interpreter, for every vector width, as vectors and as plain C.
 @Suite struct ScheduleTests {
     static let units: [(name: String, unit: VectorUnit)] = [
-        ("v16", .avx512), ("v8", .avx2), ("v4", .neon), ("few", VectorUnit(lanes: 4, registers: 8, l1: 4 << 10, l2: 16 << 10)),
+        ("v16", .avx512), ("v8", .avx2), ("v4", .neon),
+        ("few", VectorUnit(lanes: 4, registers: 8, l1: 4 << 10, l2: 16 << 10)),
     ]
 
     static func cases(_ names: [String], exact: Bool) throws -> [SpecimenTests.Case] {
@@ -35,7 +36,10 @@ import Testing
     @Test(arguments: [
         (["gcc", "-O1", "-march=native", "-ffp-contract=fast"], ["v16", "v8"]),
         (["gcc", "-O1", "-DMARTLET_PLAIN_C"], ["v16"]),
-        (["clang", "-O1", "-march=native", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"], ["v4", "few"]),
+        (
+            ["clang", "-O1", "-march=native", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+            ["v4", "few"]
+        ),
     ])
     func emittedKernelsEqualTheDefinition(compiler: [String], units: [String]) throws {
         let exact = units.contains("few")
@@ -52,7 +56,9 @@ import Testing
         var position = 0
         for item in cases {
             for expected in item.test.outputs {
-                guard position + expected.bytes.count <= outputs.count else { throw ExportError(.invalid, "the driver wrote too little") }
+                guard position + expected.bytes.count <= outputs.count else {
+                    throw ExportError(.invalid, "the driver wrote too little")
+                }
                 let bytes = Array(outputs[position..<(position + expected.bytes.count)])
                 position += expected.bytes.count
                 // Sums of up to a thousand terms; Winograd's transforms round a little more.

@@ -19,7 +19,8 @@ struct ScheduledNetworks {
         result.append(("stem", try stem()))
         result.append(("excite", try excite()))
         for (inputs, outputs, size) in [(16, 32, 16), (24, 40, 7), (5, 17, 13), (32, 16, 28)] {
-            result.append(("dense\(inputs)to\(outputs)x\(size)", try dense(inputs: inputs, outputs: outputs, size: size)))
+            result.append(
+                ("dense\(inputs)to\(outputs)x\(size)", try dense(inputs: inputs, outputs: outputs, size: size)))
         }
         result.append(("strided", try strided()))
         result.append(("joined", try joined()))
@@ -39,14 +40,16 @@ struct ScheduledNetworks {
         _ x: Value, _ outputs: Int, _ op: Conv2D, kernel: Int, _ g: inout GraphBuilder
     ) throws -> Value {
         let inputs = g.type(of: x).shape[1] / op.groups, scale = (3 / Double(inputs * kernel * kernel)).squareRoot()
-        return try g.append(op, x, constant([outputs, inputs, kernel, kernel], scale, &g), constant([outputs], 0.5, &g))
+        return try g.append(
+            op, x, constant([outputs, inputs, kernel, kernel], scale, &g), constant([outputs], 0.5, &g))
     }
 
     private mutating func block(kernel: Int, stride: Int, size: Int) throws -> Graph {
         var g = GraphBuilder(name: "block")
         let x = try convolution(g.input("x", .f32(1, 6, size, size)), 20, Conv2D(), kernel: 1, &g)
         var y = try g.append(Clip(low: 0, high: 6), convolution(x, 40, Conv2D(), kernel: 1, &g))
-        y = try g.append(HardSwish(), convolution(y, 40, Conv2D(kernel: kernel, stride: stride, groups: 40), kernel: kernel, &g))
+        y = try g.append(
+            HardSwish(), convolution(y, 40, Conv2D(kernel: kernel, stride: stride, groups: 40), kernel: kernel, &g))
         y = try convolution(y, 20, Conv2D(), kernel: 1, &g)
         if stride == 1 { y = try g.append(Add(), y, x) }
         return g.finish(outputs: [y])
@@ -54,10 +57,12 @@ struct ScheduledNetworks {
 
     private mutating func stem() throws -> Graph {
         var g = GraphBuilder(name: "stem")
-        var y = try g.append(Relu(), convolution(g.input("x", .f32(1, 3, 22, 19)), 24, Conv2D(kernel: 3, stride: 2), kernel: 3, &g))
+        var y = try g.append(
+            Relu(), convolution(g.input("x", .f32(1, 3, 22, 19)), 24, Conv2D(kernel: 3, stride: 2), kernel: 3, &g))
         y = try g.append(Relu(), convolution(y, 24, Conv2D(kernel: 3, groups: 24), kernel: 3, &g))
         let z = try convolution(y, 10, Conv2D(), kernel: 1, &g)
-        let w = try g.append(Silu(), convolution(g.input("y", .f32(1, 1, 17, 23)), 17, Conv2D(kernel: 7, stride: 2), kernel: 7, &g))
+        let w = try g.append(
+            Silu(), convolution(g.input("y", .f32(1, 1, 17, 23)), 17, Conv2D(kernel: 7, stride: 2), kernel: 7, &g))
         return g.finish(outputs: [z, w])
     }
 
@@ -119,7 +124,9 @@ struct ScheduledNetworks {
         var g = GraphBuilder(name: "functions")
         var outputs: [Value] = []
         let x = try convolution(g.input("x", .f32(1, 3, 5, 6)), 18, Conv2D(), kernel: 1, &g)
-        for function in [Gelu(), Tanh(), Sigmoid(), Silu(), HardSigmoid(slope: 0.2, offset: 0.5), HardSwish()] as [any Operator] {
+        for function in [Gelu(), Tanh(), Sigmoid(), Silu(), HardSigmoid(slope: 0.2, offset: 0.5), HardSwish()]
+            as [any Operator]
+        {
             outputs += try g.appendAll(function, [convolution(x, 5, Conv2D(), kernel: 1, &g)])
         }
         return g.finish(outputs: outputs)
@@ -132,7 +139,8 @@ struct ScheduledNetworks {
         y = try g.append(Gelu(), y)
         let z = try g.append(Linear(), y, constant([19, 50], 0.3, &g))
         let rows = g.input("rows", .f32(1, 21, 32))
-        let w = try g.append(Relu(), g.append(Add(), g.append(MatMul(), rows, constant([32, 48], 0.3, &g)), constant([48], 0.5, &g)))
+        let w = try g.append(
+            Relu(), g.append(Add(), g.append(MatMul(), rows, constant([32, 48], 0.3, &g)), constant([48], 0.5, &g)))
         let v = try g.append(MatMul(), w, constant([48, 21], 0.3, &g))
         return g.finish(outputs: [z, w, v])
     }

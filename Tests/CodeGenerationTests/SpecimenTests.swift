@@ -32,7 +32,9 @@ import Testing
         var position = 0
         for item in cases {
             for expected in item.test.outputs {
-                guard position + expected.bytes.count <= outputs.count else { throw ExportError(.invalid, "the driver wrote too little") }
+                guard position + expected.bytes.count <= outputs.count else {
+                    throw ExportError(.invalid, "the driver wrote too little")
+                }
                 let bytes = Array(outputs[position..<(position + expected.bytes.count)])
                 position += expected.bytes.count
                 let found = Literal(expected.element, expected.shape, bytes: bytes)
@@ -104,7 +106,8 @@ import Testing
                 text += "    if (!in\(index) || fread(in\(index), 1, \(bytes), in) != \(bytes)) bad = 1;\n"
             }
             for (index, port) in p.outputs.enumerated() {
-                text += "    void *out\(index) = malloc(\(port.type.byteCount + 1));\n    o.\(port.field) = out\(index);\n"
+                text +=
+                    "    void *out\(index) = malloc(\(port.type.byteCount + 1));\n    o.\(port.field) = out\(index);\n"
             }
             text += "    if (bad || \(p.name)_run(&i, &o, arena)) return 2;\n"
             text += "    for (size_t k = size; k < size + 128; k++) if (arena[k] != 0xa5) return 3;\n"
@@ -114,7 +117,8 @@ import Testing
             for index in p.inputs.indices { text += "    free(in\(index));\n" }
             text += "    free(memory);\n    return 0;\n}\n"
         }
-        text += "\nint main(void)\n{\n    FILE *in = fopen(\"inputs.bin\", \"rb\"), *out = fopen(\"outputs.bin\", \"wb\");\n    int status;\n"
+        text +=
+            "\nint main(void)\n{\n    FILE *in = fopen(\"inputs.bin\", \"rb\"), *out = fopen(\"outputs.bin\", \"wb\");\n    int status;\n"
         text += "    if (!in || !out) return 1;\n"
         for item in cases {
             text += "    status = run_\(item.program.name)(in, out);\n"

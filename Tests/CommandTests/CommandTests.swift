@@ -54,7 +54,10 @@ import Testing
         let done = try shell.martlet("compile", "model.onnx", "-o", "out", "--name", "net")
         #expect(done.status == 0, "\(done.errors)")
         #expect(done.output.isEmpty)
-        #expect(try shell.names(in: "out") == ["Makefile", "bench_main.c", "main.c", "net.c", "net.h", "net_test.bin", "net_weights.bin"])
+        #expect(
+            try shell.names(in: "out") == [
+                "Makefile", "bench_main.c", "main.c", "net.c", "net.h", "net_test.bin", "net_weights.bin",
+            ])
         let check = try shell.run(["make", "-s", "-C", "out", "check"])
         #expect(check.status == 0 && check.output.hasSuffix("ok\n"), "\(check.output)\(check.errors)")
 
@@ -64,8 +67,14 @@ import Testing
         #expect(refused.status == 4)
         #expect(refused.errors == "martlet: out: exists already; --force replaces it\n")
         #expect(try Data(contentsOf: shell.folder.appendingPathComponent("out/net.c")) == before)
-        #expect(try shell.martlet("compile", "model.onnx", "-o", "out", "--name", "other", "--weights", "c", "--force", "--quiet").status == 0)
-        #expect(try shell.names(in: "out") == ["Makefile", "bench_main.c", "main.c", "other.c", "other.h", "other_test.bin"])
+        #expect(
+            try shell.martlet(
+                "compile", "model.onnx", "-o", "out", "--name", "other", "--weights", "c", "--force", "--quiet"
+            ).status == 0)
+        #expect(
+            try shell.names(in: "out") == [
+                "Makefile", "bench_main.c", "main.c", "other.c", "other.h", "other_test.bin",
+            ])
         #expect(try shell.names().filter { $0 != "cache" } == ["data", "model.onnx", "out"])
     }
 
@@ -77,7 +86,8 @@ import Testing
             #expect(outcome.status == 0, "\(outcome.errors)")
             let last = outcome.output.split(separator: "\n").last.map(String.init) ?? ""
             let figures = try JSONSerialization.jsonObject(with: Data(last.utf8)) as? [String: Double]
-            let least = try #require(figures?["min_ms"]), median = try #require(figures?["median_ms"]), high = try #require(figures?["p95_ms"])
+            let least = try #require(figures?["min_ms"]), median = try #require(figures?["median_ms"]),
+                high = try #require(figures?["p95_ms"])
             #expect(0 < least && least <= median && median <= high)
         }
         let trace = try Data(contentsOf: shell.folder.appendingPathComponent("trace.json"))
@@ -88,7 +98,7 @@ import Testing
     @Test func inspectShowsGraphCostAndMemory() throws {
         let shell = try Shell()
         try shell.writeModel(Self.network)
-        let outcome = try shell.martlet("inspect", "model.onnx", "--svg", "memory.svg")
+        let outcome = try shell.martlet("inspect", "model.onnx", "--target", "cortex-m4", "--svg", "memory.svg")
         #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(outcome.output.contains("fused_conv2d \"conv\""))
         #expect(outcome.output.contains("multiply-accumulates    216"))

@@ -23,7 +23,8 @@ final class Shell {
 
     /// The command beside the test bundle.
     static var command: URL {
-        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("martlet")
+        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+            .appendingPathComponent("martlet")
     }
 
     func martlet(_ arguments: String...) throws -> Outcome { try run([Self.command.path] + arguments) }
@@ -53,7 +54,8 @@ final class Shell {
     func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
 
     func names(in name: String = ".") throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: path(name)).filter { $0 != ".output" && $0 != ".errors" }.sorted()
+        try FileManager.default.contentsOfDirectory(atPath: path(name)).filter { $0 != ".output" && $0 != ".errors" }
+            .sorted()
     }
 
     /// Writes `model.onnx` and a folder `data` with its inputs and the interpreter's outputs.

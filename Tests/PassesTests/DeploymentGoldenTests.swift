@@ -7,7 +7,8 @@ import Testing
 /// One folder of golden graphs for each deployment pass.
 @Suite struct DeploymentGoldenTests {
     static let passes = [
-        removeDeadCode, foldConstants, removeIdentities, mergeDuplicates, foldBatchNorm, recogniseActivations, fuseEpilogues,
+        removeDeadCode, foldConstants, removeIdentities, mergeDuplicates, foldBatchNorm, recogniseActivations,
+        fuseEpilogues,
         legaliseForC,
     ]
 
@@ -48,7 +49,10 @@ import Testing
                   return %0
                 }
                 """)
-        #expect(throws: PassError("slice_gradient \"back\" has no C for operands (f32[2]), nor a decomposition", pass: "legalise-for-c")) {
+        #expect(
+            throws: PassError(
+                "slice_gradient \"back\" has no C for operands (f32[2]), nor a decomposition", pass: "legalise-for-c")
+        ) {
             try graph.applying(legaliseForC)
         }
     }

@@ -37,7 +37,9 @@ struct CFunctions {
 
     private static func definition(_ name: String, _ s: Signature) -> String {
         var macros = ["INFINITY": "MARTLET_INFINITY", "NAN": "MARTLET_NAN"]
-        for function in s.body.mathFunctions + CHelpers.memoryFunctions { macros[function] = "MARTLET_" + function.uppercased() }
+        for function in s.body.mathFunctions + CHelpers.memoryFunctions {
+            macros[function] = "MARTLET_" + function.uppercased()
+        }
         let code = s.body.code.replacingWords(macros)
         let used = code.words
         var parameters: [String] = []
@@ -50,9 +52,11 @@ struct CFunctions {
                 if used.contains(parameter) {
                     let result = s.results[0]
                     let start =
-                        offset == 0 && element == result ? "y0"
-                        : element == result && offset % element.size == 0 ? "y0 + \(offset / element.size)"
-                        : "(const void *)((const unsigned char *)y0 + \(offset))"
+                        offset == 0 && element == result
+                        ? "y0"
+                        : element == result && offset % element.size == 0
+                            ? "y0 + \(offset / element.size)"
+                            : "(const void *)((const unsigned char *)y0 + \(offset))"
                     locals.append("const \(element.cType) *const \(parameter) = \(start);")
                 }
                 continue

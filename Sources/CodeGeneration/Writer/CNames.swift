@@ -82,7 +82,11 @@ extension String {
         var result: [UInt8] = []
         var word: [UInt8] = []
         func flush() {
-            if let other = words[String(decoding: word, as: UTF8.self)] { result += Array(other.utf8) } else { result += word }
+            if let other = words[String(decoding: word, as: UTF8.self)] {
+                result += Array(other.utf8)
+            } else {
+                result += word
+            }
             word = []
         }
         for byte in utf8 {

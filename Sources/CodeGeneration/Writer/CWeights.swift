@@ -39,7 +39,8 @@ struct CWeights {
         var text = ""
         for slot in slots {
             let literal = slot.literal
-            text += "static const \(literal.element.cType) \(slot.array)[\(max(literal.count, 1))] MARTLET_WEIGHTS_ATTRIBUTE = {\n"
+            text +=
+                "static const \(literal.element.cType) \(slot.array)[\(max(literal.count, 1))] MARTLET_WEIGHTS_ATTRIBUTE = {\n"
             text += Self.rows(literal)
             text += "};\n"
         }
@@ -52,7 +53,9 @@ struct CWeights {
             case .f32: literal.floats.map { real($0, "f") }
             case .f64: literal.reals.map { real($0, "") }
             case .f16, .bf16:
-                stride(from: 0, to: literal.bytes.count, by: 2).map { "\(Int(literal.bytes[$0]) | Int(literal.bytes[$0 + 1]) << 8)" }
+                stride(from: 0, to: literal.bytes.count, by: 2).map {
+                    "\(Int(literal.bytes[$0]) | Int(literal.bytes[$0 + 1]) << 8)"
+                }
             case .u64: literal.integers.map { "\(UInt64(bitPattern: $0))u" }
             // The most negative number has no literal of its own.
             case .i64: literal.integers.map { $0 == .min ? "(-9223372036854775807 - 1)" : "\($0)" }

@@ -26,7 +26,9 @@ extension CWriter {
         var bytes: [UInt8] = []
         for (port, literal) in zip(ports, literals) {
             guard literal.type == port.type.plain else {
-                throw ExportError(.invalid, "the test vector of \(name) has \(literal.type) for \"\(port.name)\"; the graph has \(port.type)")
+                throw ExportError(
+                    .invalid,
+                    "the test vector of \(name) has \(literal.type) for \"\(port.name)\"; the graph has \(port.type)")
             }
             bytes += literal.bytes
         }
@@ -42,8 +44,12 @@ extension CWriter {
             static unsigned char arena_memory[\(name)_ARENA_SIZE + \(name)_ARENA_ALIGN] MARTLET_ARENA_ATTRIBUTE;
 
             """
-        for (index, port) in inputs.enumerated() { text += "static \(port.type.element.cType) input_\(index)[\(max(port.type.count, 1))];\n" }
-        for (index, port) in outputs.enumerated() { text += "static \(port.type.element.cType) output_\(index)[\(max(port.type.count, 1))];\n" }
+        for (index, port) in inputs.enumerated() {
+            text += "static \(port.type.element.cType) input_\(index)[\(max(port.type.count, 1))];\n"
+        }
+        for (index, port) in outputs.enumerated() {
+            text += "static \(port.type.element.cType) output_\(index)[\(max(port.type.count, 1))];\n"
+        }
         if takesWeights { text += "static uint64_t weights[(\(name)_WEIGHTS_SIZE + 7) / 8 + 8];\n" }
         return text + """
 
@@ -58,7 +64,8 @@ extension CWriter {
     }
 
     private func arguments() -> String {
-        var text = "    \(name)_inputs in;\n    \(name)_outputs out;\n    void *const arena = aligned(arena_memory, \(name)_ARENA_ALIGN);\n"
+        var text =
+            "    \(name)_inputs in;\n    \(name)_outputs out;\n    void *const arena = aligned(arena_memory, \(name)_ARENA_ALIGN);\n"
         if takesWeights { text += "    unsigned char *const blob = aligned(weights, \(CWeights.alignment));\n" }
         text += "    memset(&in, 0, sizeof in);\n    memset(&out, 0, sizeof out);\n"
         for (index, port) in inputs.enumerated() { text += "    in.\(port.field) = input_\(index);\n" }
@@ -224,7 +231,8 @@ extension CWriter {
                 case .bf16: "(double)(0x3e00 + (next(&state) & 0x7f))"
                 default: "0.0"
                 }
-            return "    for (size_t i = 0; i < \(port.type.count); i++) input_\(index)[i] = (\(port.type.element.cType))(\(value));\n"
+            return
+                "    for (size_t i = 0; i < \(port.type.count); i++) input_\(index)[i] = (\(port.type.element.cType))(\(value));\n"
         }.joined()
         let profile =
             !options.profile

@@ -40,7 +40,10 @@ extension CWriter {
         if hasHooks { text += hooks() }
         text += "\n/* Row-major tensors. Nothing may overlap the outputs. */\ntypedef struct {\n"
         for port in inputs { text += "    const \(port.type.element.cType) *\(port.field);\n" }
-        if takesWeights { text += "    const void *weights; /* the bytes of \(name)_weights.bin, at a multiple of \(CWeights.alignment) */\n" }
+        if takesWeights {
+            text +=
+                "    const void *weights; /* the bytes of \(name)_weights.bin, at a multiple of \(CWeights.alignment) */\n"
+        }
         if hasHooks { text += "    const \(name)_hooks *hooks; /* or null */\n" }
         if inputs.isEmpty && !takesWeights && !hasHooks { text += "    const void *unused;\n" }
         text += "} \(name)_inputs;\n\ntypedef struct {\n"
@@ -77,7 +80,8 @@ extension CWriter {
     }
 
     private func hooks() -> String {
-        var text = "\n/* Functions of the caller that a run calls; each may be null. */\ntypedef struct {\n    void *context;\n"
+        var text =
+            "\n/* Functions of the caller that a run calls; each may be null. */\ntypedef struct {\n    void *context;\n"
         if options.profile {
             text += "    void (*begin)(void *context, int step);\n    void (*end)(void *context, int step);\n"
         }

@@ -9,12 +9,16 @@ extension CWriter {
         let body = functions.text
         let arrays = options.weights == .c ? weights.arrays() : ""
         let everything = [body, arrays].joined()
-        var text = "/* \(name): see \(name).h. C99; nothing is allocated, read, written or kept. */\n#include \"\(name).h\"\n\n"
+        var text =
+            "/* \(name): see \(name).h. C99; nothing is allocated, read, written or kept. */\n#include \"\(name).h\"\n\n"
         let macros = CHelpers.libraryMacros(library)
         if !macros.isEmpty {
-            text += "/* Each of these can be replaced by a definition on the compiler's command line. */\n" + macros + "\n"
+            text +=
+                "/* Each of these can be replaced by a definition on the compiler's command line. */\n" + macros + "\n"
         }
-        if everything.contains("MARTLET_INFINITY") || everything.contains("MARTLET_NAN") { text += CHelpers.constantMacros + "\n" }
+        if everything.contains("MARTLET_INFINITY") || everything.contains("MARTLET_NAN") {
+            text += CHelpers.constantMacros + "\n"
+        }
         if !body.isEmpty { text += CHelpers.functionMacro + "\n" }
         text += weightsText(arrays)
         for helper in helpers { text += (CHelpers.all[helper]?.text ?? "") + "\n\n" }
@@ -77,14 +81,16 @@ extension CWriter {
     private func run() -> String {
         var text = "#define ARENA(type, offset) ((type *)(void *)(arena + (offset)))\n"
         if hasHooks {
-            text += "#define MARTLET_HOOK(hook, arguments) if (inputs->hooks && inputs->hooks->hook) inputs->hooks->hook arguments;\n"
+            text +=
+                "#define MARTLET_HOOK(hook, arguments) if (inputs->hooks && inputs->hooks->hook) inputs->hooks->hook arguments;\n"
         }
         text += "\nint \(name)_run(const \(name)_inputs *inputs, const \(name)_outputs *outputs, void *memory)\n{\n"
         if storage.arenaBytes > 0 { text += "    unsigned char *const arena = memory;\n" }
         if takesWeights { text += "    const unsigned char *weights;\n" }
         text += "    if (!inputs || !outputs\(storage.arenaBytes > 0 ? " || !memory" : "")) return 1;\n"
         let pointers =
-            inputs.map { "!inputs->\($0.field)" } + outputs.map { "!outputs->\($0.field)" } + (takesWeights ? ["!inputs->weights"] : [])
+            inputs.map { "!inputs->\($0.field)" } + outputs.map { "!outputs->\($0.field)" }
+            + (takesWeights ? ["!inputs->weights"] : [])
         for pointer in pointers { text += "    if (\(pointer)) return 1;\n" }
         if storage.arenaBytes > 0 {
             text += "    if ((uintptr_t)memory % \(name)_ARENA_ALIGN) return 2;\n"

@@ -64,7 +64,9 @@ struct CWriter {
     }
 
     /// The code of a node; `nil` for one that computes nothing: a constant, a view, a result without elements.
-    private static func code(of node: Node, _ graph: Graph, _ constants: [Value: Literal]) throws(ExportError) -> NodeCode? {
+    private static func code(of node: Node, _ graph: Graph, _ constants: [Value: Literal]) throws(ExportError)
+        -> NodeCode?
+    {
         let operands = graph.types(of: node.operands), results = graph.types(of: node.results)
         if node.op is Constant || results.allSatisfy({ $0.count == 0 }) { return nil }
         if CStorage.isView(node, graph) { return nil }
@@ -73,7 +75,9 @@ struct CWriter {
         return try NodeSite(node, operands: operands, results: results, constants: literals).code()
     }
 
-    private static func ports(_ values: [Value], _ names: [String], _ graph: Graph, _ fallback: String) -> [CProgram.Port] {
+    private static func ports(_ values: [Value], _ names: [String], _ graph: Graph, _ fallback: String) -> [CProgram
+        .Port]
+    {
         var fields = CNames()
         return zip(values, names).map {
             CProgram.Port(name: $1, field: fields.unique($1, fallback: fallback), type: graph.type(of: $0))
@@ -121,14 +125,16 @@ struct CWriter {
         let function = functions.name(of: signature, mnemonic: node.op.mnemonic, support: code.support)
 
         let label = node.name.map { " \"\($0.inComment)\"" } ?? ""
-        calls += "    /* \(step): \(node.op.mnemonic)\(label) -> \(results.map(\.description).joined(separator: ", ")) */\n"
+        calls +=
+            "    /* \(step): \(node.op.mnemonic)\(label) -> \(results.map(\.description).joined(separator: ", ")) */\n"
         if options.profile { calls += "    MARTLET_HOOK(begin, (inputs->hooks->context, \(step)))\n" }
         calls += "    \(function)(\(arguments.joined(separator: ", ")));\n"
         if options.profile { calls += "    MARTLET_HOOK(end, (inputs->hooks->context, \(step)))\n" }
         if options.dump {
             for (result, value) in node.results.enumerated() {
                 let bytes = graph.type(of: value).byteCount
-                calls += "    MARTLET_HOOK(value, (inputs->hooks->context, \(step), \(result), \(read(value)), \(bytes)))\n"
+                calls +=
+                    "    MARTLET_HOOK(value, (inputs->hooks->context, \(step), \(result), \(read(value)), \(bytes)))\n"
             }
         }
     }
@@ -143,8 +149,10 @@ struct CWriter {
     private mutating func read(_ value: Value) -> String {
         let type = graph.type(of: value).element.cType
         switch storage[value] {
-        case .input(let index, let offset): return address("inputs->\(inputs[index].field)", offset, graph.inputs[index], value, "const ")
-        case .output(let index, let offset): return address("outputs->\(outputs[index].field)", offset, graph.outputs[index], value, "const ")
+        case .input(let index, let offset):
+            return address("inputs->\(inputs[index].field)", offset, graph.inputs[index], value, "const ")
+        case .output(let index, let offset):
+            return address("outputs->\(outputs[index].field)", offset, graph.outputs[index], value, "const ")
         case .arena(let offset): return "ARENA(\(type), \(offset))"
         case .constant(let source, let offset):
             guard let literal = constants[source] else { preconditionFailure("a constant's place without a constant") }
@@ -156,7 +164,8 @@ struct CWriter {
     private func write(_ value: Value) -> String {
         let type = graph.type(of: value).element.cType
         switch storage[value] {
-        case .output(let index, let offset): return address("outputs->\(outputs[index].field)", offset, graph.outputs[index], value, "")
+        case .output(let index, let offset):
+            return address("outputs->\(outputs[index].field)", offset, graph.outputs[index], value, "")
         case .arena(let offset): return "ARENA(\(type), \(offset))"
         case .none: return "(\(type) *)0"
         case .input, .constant: preconditionFailure("a node writes into memory that is only read")
@@ -164,7 +173,9 @@ struct CWriter {
     }
 
     /// A pointer of the type of `source`, moved by bytes and turned into one of the type of `value`.
-    private func address(_ pointer: String, _ offset: Int, _ source: Value, _ value: Value, _ qualifier: String) -> String {
+    private func address(_ pointer: String, _ offset: Int, _ source: Value, _ value: Value, _ qualifier: String)
+        -> String
+    {
         let from = graph.type(of: source).element, to = graph.type(of: value).element
         if offset == 0 && from.cType == to.cType { return pointer }
         if from.cType == to.cType && offset % from.size == 0 { return "\(pointer) + \(offset / from.size)" }
@@ -180,6 +191,7 @@ struct CWriter {
         }
         return CProgram(
             name: name, sources: sources, companions: try companions(), inputs: inputs, outputs: outputs,
-            arenaBytes: storage.arenaBytes, arenaAlignment: CStorage.alignment, weightBytes: weights.blob.count, steps: steps)
+            arenaBytes: storage.arenaBytes, arenaAlignment: CStorage.alignment, weightBytes: weights.blob.count,
+            steps: steps)
     }
 }

@@ -55,7 +55,10 @@ public protocol ScheduledKernel: Sendable {
 
 /// The kernels that a schedule can name.
 enum ScheduledKernels {
-    static let all: [any ScheduledKernel.Type] = [ConvolutionKernel.self, ImageKernel.self, ReorderKernel.self, ProductKernel.self, RowKernel.self, BatchedProductKernel.self]
+    static let all: [any ScheduledKernel.Type] = [
+        ConvolutionKernel.self, ImageKernel.self, ReorderKernel.self, ProductKernel.self, RowKernel.self,
+        BatchedProductKernel.self,
+    ]
 
     static func named(_ name: String) -> (any ScheduledKernel.Type)? { all.first { $0.name == name } }
 }
@@ -73,7 +76,8 @@ extension NodeSite {
             return try scheduled.code(for: self)
         }
         if let odd = (operands + results).first(where: { $0.layout != .plain }) {
-            throw ExportError(.invalid, "\(label): portable code works on row-major tensors, found \(odd); name a kernel")
+            throw ExportError(
+                .invalid, "\(label): portable code works on row-major tensors, found \(odd); name a kernel")
         }
         guard let body = node.op.c(operands, results) else {
             let types = operands.map(\.description).joined(separator: ", ")

@@ -49,11 +49,15 @@ public struct FusedConv2D: EpilogueOperator {
     }
 
     public static let specimens = [
-        Specimen(with(Conv2D(kernel: 3), bias: true, "relu"), on: .f32(2, 3, 5, 6), .f32(4, 3, 3, 3), .f32(4), differentiable: false),
         Specimen(
-            with(Conv2D(kernel: 1), bias: true, residual: true, ""), on: .f32(1, 5, 3, 3), .f32(7, 5, 1, 1), .f32(7), .f32(1, 7, 3, 3)),
+            with(Conv2D(kernel: 3), bias: true, "relu"), on: .f32(2, 3, 5, 6), .f32(4, 3, 3, 3), .f32(4),
+            differentiable: false),
         Specimen(
-            with(Conv2D(kernel: 3, stride: 2, groups: 4), bias: false, residual: true, "silu"), on: .f32(1, 4, 6, 7), .f32(4, 1, 3, 3),
+            with(Conv2D(kernel: 1), bias: true, residual: true, ""), on: .f32(1, 5, 3, 3), .f32(7, 5, 1, 1), .f32(7),
+            .f32(1, 7, 3, 3)),
+        Specimen(
+            with(Conv2D(kernel: 3, stride: 2, groups: 4), bias: false, residual: true, "silu"), on: .f32(1, 4, 6, 7),
+            .f32(4, 1, 3, 3),
             .f32(1, 4, 3, 4)),
         Specimen(
             with(Conv2D(kernel: 3), bias: true, "clip", [-0.5, 0.5]), on: .f32(1, 2, 4, 4), .f32(3, 2, 3, 3), .f32(3),

@@ -41,7 +41,9 @@ public struct FusedMatMul: EpilogueOperator {
 
     public static let specimens = [
         Specimen(with(MatMul(), bias: true, "gelu"), on: .f32(3, 4), .f32(4, 5), .f32(5)),
-        Specimen(with(MatMul(transposesB: true), bias: false, residual: true, "tanh"), on: .f32(3, 4), .f32(5, 4), .f32(3, 5)),
+        Specimen(
+            with(MatMul(transposesB: true), bias: false, residual: true, "tanh"), on: .f32(3, 4), .f32(5, 4), .f32(3, 5)
+        ),
         Specimen(
             with(MatMul(), bias: true, residual: true, "relu"), on: .f32(2, 3, 4), .f32(4, 2), .f32(2), .f32(2, 3, 2),
             differentiable: false),

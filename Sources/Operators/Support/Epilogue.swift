@@ -27,7 +27,8 @@ extension EpilogueOperator {
         }
         let count = type.init().parameters.count
         guard parameters.count == count else {
-            throw ShapeError("\(Self.mnemonic): activation '\(activation)' has \(count) parameters, found \(parameters.count)")
+            throw ShapeError(
+                "\(Self.mnemonic): activation '\(activation)' has \(count) parameters, found \(parameters.count)")
         }
         return type.init(parameters: parameters)
     }
@@ -45,15 +46,20 @@ extension EpilogueOperator {
         if let bias, bias != y.with(shape: [channels]) {
             throw ShapeError("\(Self.mnemonic): the bias should be \(y.with(shape: [channels])), found \(bias)")
         }
-        if let residual, residual != y { throw ShapeError("\(Self.mnemonic): the residual should be \(y), found \(residual)") }
+        if let residual, residual != y {
+            throw ShapeError("\(Self.mnemonic): the residual should be \(y), found \(residual)")
+        }
     }
 
-    func appendEpilogue(_ y: Value, _ bias: Value?, _ residual: Value?, in g: inout GraphBuilder) throws(ShapeError) -> Value {
+    func appendEpilogue(_ y: Value, _ bias: Value?, _ residual: Value?, in g: inout GraphBuilder) throws(ShapeError)
+        -> Value
+    {
         var y = y
         let type = g.type(of: y)
         if let bias {
             let axis = biasAxis(type), trailing = type.rank - axis - 1
-            let shaped = trailing == 0
+            let shaped =
+                trailing == 0
                 ? bias : try g.append(Reshape([type.shape[axis]] + [Int](repeating: 1, count: trailing)), bias)
             y = try g.append(Add(), y, shaped)
         }
@@ -70,7 +76,9 @@ extension EpilogueOperator {
         return loop(product, x, y, activation)
     }
 
-    private func loop(_ product: CBody, _ x: [TensorType], _ y: TensorType, _ activation: (any ParametricActivation)?) -> CBody {
+    private func loop(_ product: CBody, _ x: [TensorType], _ y: TensorType, _ activation: (any ParametricActivation)?)
+        -> CBody
+    {
         var sum = "y0[i]"
         if addsBias {
             let inner = y.shape[(biasAxis(y) + 1)...].reduce(1, *), channels = y.shape[biasAxis(y)]
@@ -80,7 +88,8 @@ extension EpilogueOperator {
         var math = CMath(y.element)
         let value = activation?.expression("v", &math) ?? "v"
         var body = product
-        body.code += "for (size_t i = 0; i < \(y.count); ++i) {\n    const \(y.element.cType) v = \(sum);\n    y0[i] = \(value);\n}\n"
+        body.code +=
+            "for (size_t i = 0; i < \(y.count); ++i) {\n    const \(y.element.cType) v = \(sum);\n    y0[i] = \(value);\n}\n"
         body.mathFunctions += math.functions.filter { !product.mathFunctions.contains($0) }
         return body
     }

@@ -15,7 +15,8 @@ public func bindParameters(to values: [String: Literal]) -> Pass {
                 throw PassError("no value was given for parameter \(AttributeValue.quote(name))")
             }
             guard value.type == parameter.type else {
-                throw PassError("parameter \(AttributeValue.quote(name)) is \(parameter.type), but its value is \(value.type)")
+                throw PassError(
+                    "parameter \(AttributeValue.quote(name)) is \(parameter.type), but its value is \(value.type)")
             }
             return [g.constant(value, name: name)]
         }

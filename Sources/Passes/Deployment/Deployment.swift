@@ -7,8 +7,10 @@ extension Pipeline {
     public static func deployment(parameters: [String: Literal] = [:]) -> Pipeline {
         Pipeline(
             [
-                bindParameters(to: parameters), removeDeadCode, foldConstants, removeIdentities, mergeDuplicates, widenHalf,
-                foldBatchNorm, recogniseActivations, fuseEpilogues, legaliseForC, foldConstants, removeIdentities, mergeDuplicates, removeDeadCode,
+                bindParameters(to: parameters), removeDeadCode, foldConstants, removeIdentities, mergeDuplicates,
+                widenHalf,
+                foldBatchNorm, recogniseActivations, fuseEpilogues, legaliseForC, foldConstants, removeIdentities,
+                mergeDuplicates, removeDeadCode,
                 orderForMemory,
             ], stage: .deployable)
     }

@@ -17,10 +17,12 @@ public let foldBatchNorm = Pass("fold-batch-norm") { graph throws(PassError) in
         else { return nil }
         let constants = (layer.operands.dropFirst() + operands.dropFirst()).compactMap { g.constant(of: $0) }
         guard constants.count == layer.operands.count - 1 + operands.count - 1 else { return nil }
-        let (weights, bias) = normalised(layer: Array(constants.prefix(layer.operands.count - 1)), norm, Array(constants.suffix(operands.count - 1)))
+        let (weights, bias) = normalised(
+            layer: Array(constants.prefix(layer.operands.count - 1)), norm, Array(constants.suffix(operands.count - 1)))
         let name = layer.name ?? node.name
         let operands = [
-            layer.operands[0], g.constant(weights, name: name.map { $0 + ".filter" }), g.constant(bias, name: name.map { $0 + ".bias" }),
+            layer.operands[0], g.constant(weights, name: name.map { $0 + ".filter" }),
+            g.constant(bias, name: name.map { $0 + ".bias" }),
         ]
         return try rewriting { () throws(ShapeError) in try g.appendAll(layer.op, operands, name: name) }
     }
@@ -40,6 +42,7 @@ private func normalised(layer: [Literal], _ norm: BatchNormInference, _ statisti
     for index in values.indices { values[index] *= factors[index / row] }
     return (
         Literal(weights.element, weights.shape, reals: values),
-        Literal(weights.element, [channels], reals: (0..<channels).map { (bias[$0] - mean[$0]) * factors[$0] + shift[$0] })
+        Literal(
+            weights.element, [channels], reals: (0..<channels).map { (bias[$0] - mean[$0]) * factors[$0] + shift[$0] })
     )
 }

@@ -12,7 +12,9 @@ public let foldConstants = Pass("fold-constants") { graph throws(PassError) in
     let folded = graph.rewritten { node, operands, g in
         guard !node.operands.isEmpty else { return nil }
         let literals = operands.compactMap { g.constant(of: $0) }
-        guard literals.count == operands.count, isWorthFolding(literals, graph.types(of: node.results)) else { return nil }
+        guard literals.count == operands.count, isWorthFolding(literals, graph.types(of: node.results)) else {
+            return nil
+        }
         guard let results = Interpreter.evaluate(node.op, literals) else { return nil }
         return results.map { g.constant($0, name: node.name) }
     }

@@ -64,7 +64,8 @@ private struct Product {
         if let values = g.constant(of: other)?.perChannel(channels, rank: type.rank, axis: axis), !op.addsResidual {
             let element = type.element
             if !op.addsBias {
-                operands.append(g.constant(Literal(element, [channels], reals: values), name: name.map { $0 + ".bias" }))
+                operands.append(
+                    g.constant(Literal(element, [channels], reals: values), name: name.map { $0 + ".bias" }))
                 op.addsBias = true
                 return true
             }

@@ -20,11 +20,14 @@ private func isLegal(_ node: Node, _ x: [TensorType], _ y: [TensorType]) -> Bool
     return node.op.c(x, y) != nil
 }
 
-private func decomposed(_ node: Node, _ operands: [Value], _ name: String?, _ g: inout GraphBuilder) throws(PassError) -> [Value] {
+private func decomposed(_ node: Node, _ operands: [Value], _ name: String?, _ g: inout GraphBuilder) throws(PassError)
+    -> [Value]
+{
     let types = g.types(of: operands), label = node.op.mnemonic + (name.map { " " + AttributeValue.quote($0) } ?? "")
     let parts = try rewriting { () throws(ShapeError) in try Interpreter.decomposition(of: node.op, types) }
     guard let parts else {
-        throw PassError("\(label) has no C for operands (\(types.map(\.description).joined(separator: ", "))), nor a decomposition")
+        throw PassError(
+            "\(label) has no C for operands (\(types.map(\.description).joined(separator: ", "))), nor a decomposition")
     }
     var new = [Value?](repeating: nil, count: parts.valueCount)
     for (input, operand) in zip(parts.inputs, operands) { new[input.id] = operand }
@@ -32,7 +35,8 @@ private func decomposed(_ node: Node, _ operands: [Value], _ name: String?, _ g:
         let inner = part.operands.map { new[$0.id]! }, types = parts.types(of: part.results)
         var named = part
         named.name = name
-        let results = isLegal(part, g.types(of: inner), types)
+        let results =
+            isLegal(part, g.types(of: inner), types)
             ? g.copy(named, operands: inner, types: types) : try decomposed(part, inner, name, &g)
         for (old, result) in zip(part.results, results) { new[old.id] = result }
     }

@@ -29,7 +29,9 @@ extension Literal {
     func perChannel(_ channels: Int, rank: Int, axis: Int = 1) -> [Double]? {
         if count == 1 && shape.count <= rank { return [Double](repeating: reals[0], count: channels) }
         let missing = rank - shape.count
-        guard missing >= 0, count == channels, axis - missing >= 0, shape[axis - missing] == channels else { return nil }
+        guard missing >= 0, count == channels, axis - missing >= 0, shape[axis - missing] == channels else {
+            return nil
+        }
         return reals
     }
 }

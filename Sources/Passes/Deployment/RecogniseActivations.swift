@@ -22,7 +22,9 @@ public let recogniseActivations = Pass("recognise-activations") { graph throws(P
                 return try rewriting { () throws(ShapeError) in [try g.append(HardSwish(), x, name: node.name)] }
             }
         }
-        guard let x = geluOperand(operands, &producers, g), g.type(of: x) == graph.type(of: node.results[0]) else { return nil }
+        guard let x = geluOperand(operands, &producers, g), g.type(of: x) == graph.type(of: node.results[0]) else {
+            return nil
+        }
         return try rewriting { () throws(ShapeError) in [try g.append(Gelu(), x, name: node.name)] }
     }
     return recognised.withoutDeadCode()
@@ -46,7 +48,8 @@ private func geluOperand(_ operands: [Value], _ producers: inout Producers, _ g:
     guard factors.count == 2, abs(scale - 0.5) < 1e-6 else { return nil }
     for (x, gate) in [(factors[0], factors[1]), (factors[1], factors[0])] {
         guard let sum = producers.node(of: gate, in: g), sum.op is Add,
-            let erf = sum.operands.first(where: { scalar($0) == nil }), sum.operands.contains(where: { scalar($0) == 1 }),
+            let erf = sum.operands.first(where: { scalar($0) == nil }),
+            sum.operands.contains(where: { scalar($0) == 1 }),
             let inner = producers.node(of: erf, in: g), inner.op is Erf,
             let scaled = producers.node(of: inner.operands[0], in: g), scaled.operands.contains(x),
             let factor = scaled.operands.lazy.compactMap(scalar).first

@@ -17,12 +17,15 @@ public let removeIdentities = Pass("remove-identities") { graph throws(PassError
         guard let inner = producers.node(of: operand, in: g), let source = inner.operands.first else { return nil }
         if node.op is Reshape, inner.op is Reshape {
             if g.type(of: source) == type { return [source] }
-            return try rewriting { () throws(ShapeError) in [try g.append(Reshape(type.shape), source, name: node.name)] }
+            return try rewriting { () throws(ShapeError) in [try g.append(Reshape(type.shape), source, name: node.name)]
+            }
         }
         if let outer = node.op as? Transpose, let first = inner.op as? Transpose {
             let permutation = outer.permutation.map { first.permutation[$0] }
             if permutation == Array(permutation.indices) { return [source] }
-            return try rewriting { () throws(ShapeError) in [try g.append(Transpose(permutation), source, name: node.name)] }
+            return try rewriting { () throws(ShapeError) in
+                [try g.append(Transpose(permutation), source, name: node.name)]
+            }
         }
         return nil
     }
@@ -35,7 +38,9 @@ private func identity(_ op: any Operator, _ operands: [Value], _ result: TensorT
     func other(_ neutral: Double, commutes: Bool) -> Value? {
         for (index, operand) in operands.enumerated() where index == 1 || commutes {
             let kept = operands[1 - index]
-            guard g.type(of: kept) == result, let literal = g.constant(of: operand), literal.count <= 1 << 16 else { continue }
+            guard g.type(of: kept) == result, let literal = g.constant(of: operand), literal.count <= 1 << 16 else {
+                continue
+            }
             if literal.reals.allSatisfy({ $0 == neutral }) { return kept }
         }
         return nil

@@ -3,6 +3,8 @@
 # make check   the tests and the format of the sources
 # make test-targets   the tests on every emulated target and over ssh; installs their compilers and simulators
 #
+# make study   the slower checks of single-path search: trains the 125 networks of a small benchmark, and supernets
+#
 # Needs Debian 12 with git, make and a Swift toolchain of 6.1 or later; root or sudo where packages are missing.
 
 # What the package is built from, what the demonstration trains on, and what the tests compile and emulate with.
@@ -16,7 +18,7 @@ SCHEMA_CODE = Sources/CONNX/onnx.pb-c.c
 MARTLET = .build/release/martlet
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test test-targets check format setup setup-test build
+.PHONY: demo study test test-targets check format setup setup-test build
 
 demo: build
 	$(MARTLET) search --space mbconv-28 --data fashion-mnist --latency 0.4ms --preset demo -o runs/demo --force
@@ -27,6 +29,11 @@ test: setup setup-test
 test-targets: setup setup-test
 	$(call install,$(TARGET_PACKAGES))
 	swift test --filter 'HardwareTests.(EmulatedTarget|SSH)'
+
+study: setup
+	swift build --configuration release --product Study
+	.build/release/Study table docs/micro-125.jsonl
+	.build/release/Study ranking docs/micro-125.jsonl | tee docs/micro-125-ranking.txt
 
 check: test
 	swift format lint --strict --recursive Package.swift Sources Tests

@@ -98,6 +98,7 @@ let package = Package(
         tests("CodeGeneration", ["Hardware", "Execution"], exclude: ["Golden"]),
         tests("Hardware", []),
         tests("Search", [], settings: optimised),
+        .executableTarget(name: "Study", dependencies: ["IR", "Search", "Spaces", "Training", "Hardware"], swiftSettings: swift),
         .testTarget(name: "CommandTests", dependencies: ["Command", "TestSupport", "ONNXFormat"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]

@@ -56,8 +56,8 @@ import Testing
             let inner = 3 * input
             return inner * input + 2 * inner + inner * 25 + 2 * inner + inner * output + 2 * output
         }
-        let stem = 9 * 16 + 32, head = 48 * 160 + 2 * 160 + 160 * 10 + 10
-        let expected = stem + block(16, 16) + block(16, 32) + block(32, 48) + head
+        let stem = 9 * 16 + 32, head = 40 * 144 + 2 * 144 + 144 * 10 + 10
+        let expected = stem + block(16, 12) + block(12, 24) + block(24, 40) + head
         #expect(network.parameters.filter { $0.role == .weight }.reduce(0) { $0 + $1.shape.reduce(1, *) } == expected)
     }
 

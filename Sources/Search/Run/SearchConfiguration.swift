@@ -99,3 +99,36 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
         ]
     }
 }
+
+extension SearchConfiguration {
+    /// Ready-made settings by name: `full` for a thorough search, `demo` for minutes on two cores.
+    public static let presets: [(name: String, configuration: SearchConfiguration)] = [
+        ("full", SearchConfiguration()), ("demo", demo),
+    ]
+
+    /// - Throws: ``SearchError`` naming the presets there are.
+    public static func preset(_ name: String) throws(SearchError) -> SearchConfiguration {
+        guard let found = presets.first(where: { $0.name == name }) else {
+            throw SearchError(
+                .configuration, "unknown preset '\(name)'; known: \(presets.map(\.name).joined(separator: ", ")).")
+        }
+        return found.configuration
+    }
+
+    /// Sized so that search and retraining on Fashion-MNIST take less than eight minutes on two cores.
+    private static var demo: SearchConfiguration {
+        var configuration = SearchConfiguration()
+        configuration.supernet.epochs = 5
+        configuration.latencySamples = 16
+        configuration.evolution.population = 30
+        configuration.evolution.generations = 6
+        configuration.evolution.parents = 8
+        configuration.evolution.mutants = 15
+        configuration.evolution.crossovers = 15
+        configuration.recalibrationBatches = 4
+        configuration.candidateImages = 1500
+        configuration.finalists = 4
+        configuration.retraining.epochs = 8
+        return configuration
+    }
+}

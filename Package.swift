@@ -82,7 +82,8 @@ let package = Package(
         .executableTarget(
             name: "Command",
             dependencies: [
-                "IR", "Operators", "Passes", "Spaces", "Search", "Hardware", "ONNXFormat", "CodeGeneration", argumentParser, logging,
+                "IR", "Operators", "Passes", "Spaces", "Search", "Hardware", "ONNXFormat", "CodeGeneration",
+                argumentParser, logging,
             ],
             swiftSettings: swift),
         .target(
@@ -98,8 +99,10 @@ let package = Package(
         tests("CodeGeneration", ["Hardware", "Execution"], exclude: ["Golden"]),
         tests("Hardware", []),
         tests("Search", [], settings: optimised),
-        .executableTarget(name: "Study", dependencies: ["IR", "Search", "Spaces", "Training", "Hardware"], swiftSettings: swift),
-        .testTarget(name: "CommandTests", dependencies: ["Command", "TestSupport", "ONNXFormat"], swiftSettings: swift),
+        .executableTarget(
+            name: "Study", dependencies: ["IR", "Search", "Spaces", "Training", "Hardware"], swiftSettings: swift),
+        .testTarget(
+            name: "CommandTests", dependencies: ["Command", "TestSupport", "ONNXFormat"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]
 )

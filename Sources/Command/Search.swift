@@ -29,6 +29,7 @@ struct SearchNetwork: ParsableCommand {
     @Option(help: ArgumentHelp("Most multiply-accumulates, such as 30M.", valueName: "count")) var macs:
         Quantity<CountUnit>?
 
+    @Option(help: "How thorough: full, or demo for minutes on two cores.") var preset = "full"
     @Option(help: "Passes over the training images for the supernet.") var supernetEpochs: Double?
     @Option(help: "Passes over the training images for the network that was found.") var epochs: Double?
     @Option(help: "The seed of every random draw.") var seed: UInt64 = 1
@@ -50,7 +51,7 @@ struct SearchNetwork: ParsableCommand {
         let run =
             resume
             ? try SearchRun(resuming: output, cache: Folders.cache)
-            : try SearchRun(settings, folder: output, cache: Folders.cache, force: force)
+            : try SearchRun(try settings(), folder: output, cache: Folders.cache, force: force)
         let cancellation = Cancellation()
         run.cancellation = cancellation
         // The first Ctrl-C lets the run store where it is; a second one, as ever, ends the process.
@@ -74,8 +75,8 @@ struct SearchNetwork: ParsableCommand {
         try summarize(record)
     }
 
-    private var settings: SearchConfiguration {
-        var settings = SearchConfiguration()
+    private func settings() throws -> SearchConfiguration {
+        var settings = try SearchConfiguration.preset(preset)
         (settings.algorithm, settings.space, settings.data, settings.dataFolder) = (algorithm, space, data, dataFolder)
         (settings.target, settings.seed, settings.threads) = (target, seed, threads)
         settings.limits = .init(

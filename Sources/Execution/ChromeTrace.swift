@@ -14,7 +14,8 @@ public struct ChromeTrace: Sendable {
             let start = Double(time.start - (origin ?? time.start)) / 1000
             if origin == nil { origin = time.start }
             let results = node.results.map { graph.type(of: $0).description }.joined(separator: ", ")
-            let arguments = "\"node\":\(time.node),\"name\":\(Self.quote(node.name ?? "")),\"results\":\(Self.quote(results))"
+            let arguments =
+                "\"node\":\(time.node),\"name\":\(Self.quote(node.name ?? "")),\"results\":\(Self.quote(results))"
             events.append(
                 "{\"name\":\(Self.quote(node.op.mnemonic)),\"cat\":\"node\",\"ph\":\"X\",\"pid\":1,\"tid\":1,"
                     + "\"ts\":\(start),\"dur\":\(Double(time.duration) / 1000),\"args\":{\(arguments)}}")
@@ -22,7 +23,9 @@ public struct ChromeTrace: Sendable {
     }
 
     /// The document: one event a node and run.
-    public var json: String { "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n\(events.joined(separator: ",\n"))\n]}\n" }
+    public var json: String {
+        "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n\(events.joined(separator: ",\n"))\n]}\n"
+    }
 
     private static func quote(_ text: String) -> String {
         var quoted = "\""

@@ -62,11 +62,13 @@ public final class Executor {
         self.plan = plan
         program = Program(graph, plan, calls)
         fallbacks = program.fallbacks
-        for index in fallbacks where !graph.nodes[index].op.isDefined(for: graph.types(of: graph.nodes[index].operands)) {
+        for index in fallbacks where !graph.nodes[index].op.isDefined(for: graph.types(of: graph.nodes[index].operands))
+        {
             let node = graph.nodes[index]
             throw ExecutionError(
                 .unsupported,
-                "node \(index) (\(node.op.mnemonic)) has no kernel for \(graph.types(of: node.operands)) and no definition")
+                "node \(index) (\(node.op.mnemonic)) has no kernel for \(graph.types(of: node.operands)) and no definition"
+            )
         }
         try arena.reserve(plan.arenaBytes)
         var constants: [Int: UnsafeMutableRawPointer] = [:]
@@ -107,10 +109,12 @@ public final class Executor {
     /// - Throws: ``ExecutionError`` for a wrong number or size of inputs.
     public func run(literals: [Literal]) throws(ExecutionError) {
         for (value, literal) in zip(graph.inputs, literals) where literal.type != graph.type(of: value).plain {
-            throw ExecutionError(.input, "graph \(graph.name) expects an input \(graph.type(of: value)), found \(literal.type)")
+            throw ExecutionError(
+                .input, "graph \(graph.name) expects an input \(graph.type(of: value)), found \(literal.type)")
         }
         guard literals.count == graph.inputs.count else {
-            throw ExecutionError(.input, "graph \(graph.name) has \(graph.inputs.count) inputs, found \(literals.count)")
+            throw ExecutionError(
+                .input, "graph \(graph.name) has \(graph.inputs.count) inputs, found \(literals.count)")
         }
         var inputs: [UnsafeRawBufferPointer] = []
         for (index, literal) in literals.enumerated() {
@@ -125,7 +129,9 @@ public final class Executor {
     /// keeps it.
     public func output(_ index: Int) -> TensorView {
         let value = graph.outputs[index]
-        guard let address = address(of: value) else { preconditionFailure("output \(index) is read before the first run") }
+        guard let address = address(of: value) else {
+            preconditionFailure("output \(index) is read before the first run")
+        }
         return TensorView(graph.type(of: value), address, owner: self)
     }
 
@@ -230,7 +236,9 @@ public final class Executor {
             }
             guard memory.count == type.byteCount else {
                 throw ExecutionError(
-                    .parameter, "parameter \(quoted) is \(type) (\(type.byteCount) bytes), but the storage holds \(memory.count) bytes")
+                    .parameter,
+                    "parameter \(quoted) is \(type) (\(type.byteCount) bytes), but the storage holds \(memory.count) bytes"
+                )
             }
             precondition(Int(bitPattern: base) % 64 == 0, "parameter \(quoted) is not aligned to 64 bytes")
             found[value.id] = base
@@ -242,7 +250,9 @@ public final class Executor {
 extension Operator {
     /// Whether the interpreter can run it on small zeros of these types' ranks: it has a definition or a decomposition.
     fileprivate func isDefined(for x: [TensorType]) -> Bool {
-        if let decomposition = try? Interpreter.decomposition(of: self, x), decomposition.outputs.count > 0 { return true }
+        if let decomposition = try? Interpreter.decomposition(of: self, x), decomposition.outputs.count > 0 {
+            return true
+        }
         guard let y = try? inferPlain(x) else { return false }
         // A definition says nothing about itself until it is run: tensors this large are not run for the question.
         guard (x + y).reduce(0, { $0 + $1.count }) <= 4096 else { return true }

@@ -22,6 +22,7 @@ enum Fallback {
     }
 
     private static func read<R: Scalar>(_ operand: Operand) -> ReferenceTensor<R> {
-        ReferenceTensor(Literal(operand.type, stored: UnsafeRawBufferPointer(start: operand.memory, count: operand.type.byteCount)))
+        ReferenceTensor(
+            Literal(operand.type, stored: UnsafeRawBufferPointer(start: operand.memory, count: operand.type.byteCount)))
     }
 }

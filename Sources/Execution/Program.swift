@@ -55,7 +55,9 @@ final class Program {
         self.plan = plan
         fill(graph, calls)
         for (slot, value) in values.enumerated() {
-            if case .external(let owner) = plan.places[value.id].base, inputPositions[owner.id] != nil { inputSlots.append(slot) }
+            if case .external(let owner) = plan.places[value.id].base, inputPositions[owner.id] != nil {
+                inputSlots.append(slot)
+            }
         }
     }
 
@@ -86,10 +88,12 @@ final class Program {
             let operands = UnsafeMutableRawPointer(pointers + pointer).assumingMemoryBound(to: UnsafeRawPointer?.self)
             let record = MartletCall(
                 in: UnsafePointer(operands), out: UnsafePointer(pointers + pointer + node.operands.count),
-                p: UnsafePointer(integers + integer), f: UnsafePointer(reals + real), scratch: nil, phase: 0, part: 0, parts: 1)
+                p: UnsafePointer(integers + integer), f: UnsafePointer(reals + real), scratch: nil, phase: 0, part: 0,
+                parts: 1)
             (steps + step).initialize(
                 to: MartletStep(
-                    function: call.function, call: record, phases: Int32(call.phases), is_parallel: call.isParallel ? 1 : 0))
+                    function: call.function, call: record, phases: Int32(call.phases),
+                    is_parallel: call.isParallel ? 1 : 0))
             pointer += node.operands.count + node.results.count
             integer += call.integers.count
             real += call.reals.count

@@ -30,4 +30,3 @@ public struct TensorView {
         return literal.reals[0]
     }
 }
-

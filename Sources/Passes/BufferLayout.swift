@@ -93,7 +93,8 @@ struct BufferLayout {
                     let operand = node.operands[index]
                     let (other, start) = find(operand.id)
                     return other != root
-                        || (candidates.contains(index) && start == 0 && graph.type(of: operand) == graph.type(of: result))
+                        || (candidates.contains(index) && start == 0
+                            && graph.type(of: operand) == graph.type(of: result))
                 }
                 guard isSafe else { continue }
                 if case .output(let index) = owner[result.id] { owner[root] = .output(index) }

@@ -85,7 +85,9 @@ public struct MemoryPlan: Sendable {
             // A placed part keeps the whole result alive from its own birth on, which usually pays, but not always.
             var placed = layout
             if placed.placeOperands(graph) {
-                let (before, after) = (layout.liveBytes(graph, scratch, options), placed.liveBytes(graph, scratch, options))
+                let (before, after) = (
+                    layout.liveBytes(graph, scratch, options), placed.liveBytes(graph, scratch, options)
+                )
                 if (after.max() ?? 0) <= (before.max() ?? 0) { layout = placed }
             }
         }

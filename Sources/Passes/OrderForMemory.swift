@@ -87,7 +87,8 @@ private struct MemoryOrders {
         var order: [Int] = []
         var isDone = [Bool](repeating: false, count: graph.nodes.count)
         // The nodes that nobody reads come in the order they had, as do those behind them.
-        for root in graph.nodes.indices where readers[root].isEmpty || graph.nodes[root].results.contains(where: graph.outputs.contains) {
+        for root in graph.nodes.indices
+        where readers[root].isEmpty || graph.nodes[root].results.contains(where: graph.outputs.contains) {
             var stack = [(node: root, next: 0)]
             while let (node, next) = stack.last {
                 if isDone[node] {

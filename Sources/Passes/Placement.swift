@@ -29,7 +29,8 @@ struct Placement {
                 let placement = firstFit(items, order)
                 take(placement)
                 if best.bytes <= limit { return best }
-                guard let top = order.firstIndex(where: { placement.offsets[$0] + items[$0].bytes == placement.bytes }), top > 0
+                guard let top = order.firstIndex(where: { placement.offsets[$0] + items[$0].bytes == placement.bytes }),
+                    top > 0
                 else { break }
                 let item = order.remove(at: top)
                 order.insert(item, at: top / 2)
@@ -48,7 +49,9 @@ struct Placement {
         var offsets = [Int](repeating: 0, count: items.count)
         var total = 0
         var live: [(start: Int, end: Int, last: Int)] = []
-        let order = items.indices.sorted { (items[$0].first, -items[$0].bytes, $0) < (items[$1].first, -items[$1].bytes, $1) }
+        let order = items.indices.sorted {
+            (items[$0].first, -items[$0].bytes, $0) < (items[$1].first, -items[$1].bytes, $1)
+        }
         var step = -1
         for index in order {
             let item = items[index]

@@ -12,7 +12,8 @@ public struct Constraint: Sendable {
             case .milliseconds: return value < 0.1 ? "\(decimal(value * 1000, 1)) us" : "\(decimal(value, 3)) ms"
             case .bytes:
                 if value < 1024 { return "\(Int(value)) B" }
-                return value < 1024 * 1024 ? "\(decimal(value / 1024, 1)) KiB" : "\(decimal(value / 1024 / 1024, 2)) MiB"
+                return value < 1024 * 1024
+                    ? "\(decimal(value / 1024, 1)) KiB" : "\(decimal(value / 1024 / 1024, 2)) MiB"
             case .macs, .count:
                 if value < 1e4 { return "\(Int(value.rounded()))" }
                 return value < 1e6 ? "\(decimal(value / 1e3, 1)) k" : "\(decimal(value / 1e6, 2)) M"
@@ -44,7 +45,8 @@ public struct Constraints: Sendable {
     public let all: [Constraint]
 
     public init(_ constraints: [Constraint]) {
-        all = constraints.enumerated().sorted { ($0.element.price, $0.offset) < ($1.element.price, $1.offset) }.map(\.element)
+        all = constraints.enumerated().sorted { ($0.element.price, $0.offset) < ($1.element.price, $1.offset) }.map(
+            \.element)
     }
 
     public enum Verdict: Hashable, Sendable {

@@ -34,7 +34,9 @@ struct BlockSettings {
     }
 
     var activation: Activation {
-        if case .word(let word)? = values["activation"], let activation = Activation(rawValue: word) { return activation }
+        if case .word(let word)? = values["activation"], let activation = Activation(rawValue: word) {
+            return activation
+        }
         preconditionFailure("a block asked for an activation, which its kind does not list")
     }
 }

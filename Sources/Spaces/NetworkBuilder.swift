@@ -186,7 +186,8 @@ struct NetworkBuilder {
     mutating func dropout(_ x: Feature, rate: Double) throws(ShapeError) -> Feature {
         guard isTraining, let key else { return x }
         dropouts += 1
-        return Feature(value: try append(Dropout(rate: rate, site: dropouts), [x.value, key], "dropout"), width: x.width)
+        return Feature(
+            value: try append(Dropout(rate: rate, site: dropouts), [x.value, key], "dropout"), width: x.width)
     }
 
     /// The sum of features of one width; what follows is made for the widest that any of them can be.

@@ -58,7 +58,8 @@ extension SearchSpace {
         guard let index = site.alternatives.firstIndex(of: label) else {
             throw SpaceError(
                 .unknown,
-                "architecture: unknown '\(label)' at \(site.site); known: \(site.alternatives.joined(separator: ", ")).")
+                "architecture: unknown '\(label)' at \(site.site); known: \(site.alternatives.joined(separator: ", "))."
+            )
         }
         return index
     }
@@ -83,7 +84,8 @@ extension SearchSpace {
         let nodes = text.split(separator: "+", omittingEmptySubsequences: false)
         guard nodes.count == cell.nodes - 1 else {
             throw SpaceError(
-                .syntax, "architecture: expects \(cell.nodes - 1) nodes joined by '+', found \(nodes.count) in '\(text)'")
+                .syntax,
+                "architecture: expects \(cell.nodes - 1) nodes joined by '+', found \(nodes.count) in '\(text)'")
         }
         var choices = [Int](repeating: 0, count: sites.count)
         for (index, node) in nodes.enumerated() {

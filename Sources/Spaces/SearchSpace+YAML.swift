@@ -7,7 +7,8 @@ extension SearchSpace {
     public init(yaml text: String, file: String) throws(SpaceError) {
         let root = try Description(text: text, file: file)
         let known = [
-            "format", "name", "source", "input", "classes", "batch_norm_epsilon", "activation", "squeeze_excite", "stem",
+            "format", "name", "source", "input", "classes", "batch_norm_epsilon", "activation", "squeeze_excite",
+            "stem",
             "cells", "stages", "head",
         ]
         let fields = try root.fields("the space", known: known)
@@ -73,7 +74,8 @@ private struct SpaceReader {
             if values.count == 1 {
                 settings[key.name] = .fixed(values[0])
             } else {
-                settings[key.name] = .chosen(site: addSite(prefix + key.name, .setting, values.map(\.description)), values)
+                settings[key.name] = .chosen(
+                    site: addSite(prefix + key.name, .setting, values.map(\.description)), values)
             }
         }
         return settings
@@ -142,7 +144,9 @@ private struct SpaceReader {
         return found
     }
 
-    mutating func cells(_ text: Description, below settings: SearchSpace.Settings) throws(SpaceError) -> [SearchSpace.Cell] {
+    mutating func cells(_ text: Description, below settings: SearchSpace.Settings) throws(SpaceError) -> [SearchSpace
+        .Cell]
+    {
         var cells: [SearchSpace.Cell] = []
         for pair in try text.pairs("cells") {
             let subject = "cell \(pair.name)"
@@ -192,7 +196,8 @@ private struct SpaceReader {
                 throw item.error(.unknown, "\(name): unknown cell '\(cell)'; known: \(names.isEmpty ? "none" : names).")
             }
             guard stride == 1 || reduction != nil else {
-                throw text.error(.conflict, "\(name): a cell keeps the resolution; give a 'reduction' block for stride \(stride)")
+                throw text.error(
+                    .conflict, "\(name): a cell keeps the resolution; give a 'reduction' block for stride \(stride)")
             }
             let body = (1...depth).map { SearchSpace.Position(name: "cell\($0)", content: .cell(index)) }
             return .init(name: name, settings: merged, stride: stride, reduction: reduction, body: body)
@@ -201,7 +206,9 @@ private struct SpaceReader {
         var blocks: [Block] = []
         for item in try fields.required("blocks").list("blocks of \(name)") {
             for block in try alternatives(item, in: name, below: merged) {
-                guard !blocks.contains(block) else { throw item.error(.conflict, "\(name): \(block.label) is listed twice") }
+                guard !blocks.contains(block) else {
+                    throw item.error(.conflict, "\(name): \(block.label) is listed twice")
+                }
                 blocks.append(block)
             }
         }
@@ -210,7 +217,8 @@ private struct SpaceReader {
             // What keeps the shape cannot stand where the shape changes.
             let offered = index == 1 && reduction == nil ? blocks.filter { !$0.kind.preservesShape } : blocks
             guard !offered.isEmpty else {
-                throw text.error(.conflict, "\(name): needs a block that can change width and stride in its first place")
+                throw text.error(
+                    .conflict, "\(name): needs a block that can change width and stride in its first place")
             }
             let position = "block\(index)"
             if offered.count == 1 {

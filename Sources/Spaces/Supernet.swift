@@ -62,7 +62,8 @@ public struct Supernet: Hashable, Sendable {
         if let site = space.sites.first(where: { $0.role == .setting }) {
             throw SpaceError(
                 .conflict,
-                "the space \(space.name) cannot be relaxed: '\(site.site)' decides a setting. Fix it, or search by paths")
+                "the space \(space.name) cannot be relaxed: '\(site.site)' decides a setting. Fix it, or search by paths"
+            )
         }
         var g = GraphBuilder(name: space.name)
         let weights = space.sites.map { g.input($0.site, .f32($0.alternatives.count)) }
@@ -104,7 +105,8 @@ public struct Supernet: Hashable, Sendable {
         outputs += b.statistics.map(\.value)
         names += b.statistics.map(\.name)
         return Network(
-            graph: b.finish(outputs: outputs, names: names), parameters: b.parameters, statistics: b.statistics.map(\.name))
+            graph: b.finish(outputs: outputs, names: names), parameters: b.parameters,
+            statistics: b.statistics.map(\.name))
     }
 }
 
@@ -188,7 +190,9 @@ extension NetworkBuilder {
                 }
                 if let term { terms.append(term) }
             }
-            nodes.append(terms.isEmpty ? try filled(nil, like: x) : try scoped("node\(to)") { b throws(ShapeError) in try b.sum(terms) })
+            nodes.append(
+                terms.isEmpty
+                    ? try filled(nil, like: x) : try scoped("node\(to)") { b throws(ShapeError) in try b.sum(terms) })
         }
         return nodes[nodes.count - 1]
     }

@@ -45,7 +45,9 @@ func makeTable(_ benchmark: MicroBenchmark, _ file: String) throws {
             let row = try benchmark.train(architecture, seed: seed)
             table.rows.append(row)
             try table.write(to: file)
-            say("\(table.rows.count)/250 \(row.text) seed \(seed): validation \(digits(row.validation)), \(digits(row.seconds, 1)) s")
+            say(
+                "\(table.rows.count)/250 \(row.text) seed \(seed): validation \(digits(row.validation)), \(digits(row.seconds, 1)) s"
+            )
         }
     }
 }
@@ -64,7 +66,8 @@ func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int) throws
         let store = ParameterStore()
         let random = RandomSource(seed: UInt64(100 + seed))
         for architecture in all {
-            try store.prepare(for: Supernet(benchmark.space).build(architecture, batch: 1, .calibration).graph, random: random)
+            try store.prepare(
+                for: Supernet(benchmark.space).build(architecture, batch: 1, .calibration).graph, random: random)
         }
         return KendallTau.b(try all.map { try benchmark.inherited(store, $0) }, truth)
     }
@@ -85,24 +88,36 @@ func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int) throws
             let shared = try sample.map { try benchmark.inheritedWithSharedStatistics(store, all[$0]) }
             let batch = try sample.map { try benchmark.inheritedByBatch(store, all[$0]) }
             let recalibrated = sample.map { scores[$0] }
-            func mean(_ a: [Double], minus b: [Double]) -> Double { 100 * (SampleStatistics.mean(a) - SampleStatistics.mean(b)) }
-            print("recalibrated minus shared statistics, 30 paths: \(digits(mean(recalibrated, minus: shared), 2)) points")
-            print("batch statistics minus recalibrated, 30 paths: \(digits(mean(batch, minus: recalibrated), 2)) points")
+            func mean(_ a: [Double], minus b: [Double]) -> Double {
+                100 * (SampleStatistics.mean(a) - SampleStatistics.mean(b))
+            }
+            print(
+                "recalibrated minus shared statistics, 30 paths: \(digits(mean(recalibrated, minus: shared), 2)) points"
+            )
+            print(
+                "batch statistics minus recalibrated, 30 paths: \(digits(mean(batch, minus: recalibrated), 2)) points")
         }
         var settings = Evolution.Settings()
         (settings.population, settings.generations, settings.parents) = (10, 4, 4)
         (settings.mutants, settings.crossovers) = (5, 5)
-        var evolution = Evolution(alphabet: benchmark.space.alphabet, settings: settings, random: RandomSource(seed: seed))
-        let limit = Constraints([Constraint("macs", atMost: cap, .macs, price: 0) { [macs = benchmark.costTable] in macs[$0] ?? .infinity }])
+        var evolution = Evolution(
+            alphabet: benchmark.space.alphabet, settings: settings, random: RandomSource(seed: seed))
+        let limit = Constraints([
+            Constraint("macs", atMost: cap, .macs, price: 0) { [macs = benchmark.costTable] in macs[$0] ?? .infinity }
+        ])
         while let candidate = try evolution.next(within: limit) {
             evolution.record(score: scores[all.firstIndex(of: candidate) ?? 0])
         }
         let found = all.firstIndex(of: evolution.best?.architecture ?? all[0]) ?? 0
         let rank = Double((order.firstIndex(of: found) ?? order.count) + 1) / Double(order.count)
         ranks.append(rank)
-        print("supernet \(seed): tau \(digits(taus[taus.count - 1])), pick \(benchmark.space.text(of: all[found])) at the top \(digits(100 * rank, 1)) % of \(order.count) legal cells")
+        print(
+            "supernet \(seed): tau \(digits(taus[taus.count - 1])), pick \(benchmark.space.text(of: all[found])) at the top \(digits(100 * rank, 1)) % of \(order.count) legal cells"
+        )
     }
-    print("tau over \(supernets) supernets: mean \(digits(SampleStatistics.mean(taus))), standard error \(digits(SampleStatistics.standardError(taus)))")
+    print(
+        "tau over \(supernets) supernets: mean \(digits(SampleStatistics.mean(taus))), standard error \(digits(SampleStatistics.standardError(taus)))"
+    )
     print("picks in the top 15 %: \(ranks.filter { $0 <= 0.15 }.count) of \(supernets)")
 }
 
@@ -112,7 +127,8 @@ guard arguments.count >= 3, ["table", "ranking"].contains(arguments[1]) else {
     exit(64)
 }
 do {
-    let benchmark = try MicroBenchmark(corpus: KnownCorpus.fashionMNIST.load(), threads: arguments.count > 3 ? Int(arguments[3]) ?? 2 : 2)
+    let benchmark = try MicroBenchmark(
+        corpus: KnownCorpus.fashionMNIST.load(), threads: arguments.count > 3 ? Int(arguments[3]) ?? 2 : 2)
     if arguments[1] == "table" {
         try makeTable(benchmark, arguments[2])
     } else {

@@ -22,7 +22,9 @@ import Testing
                 try executor.run(literals: operands.map(\.literal))
                 for (index, literal) in expected.enumerated() {
                     // Rounding of sums of up to some hundred terms.
-                    #expect(difference(executor.output(index).literal, literal) <= 2e-5, "\(index), \(threads) threads:\n\(graph)")
+                    #expect(
+                        difference(executor.output(index).literal, literal) <= 2e-5,
+                        "\(index), \(threads) threads:\n\(graph)")
                 }
             }
         }

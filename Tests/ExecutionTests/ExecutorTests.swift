@@ -21,10 +21,12 @@ import Testing
             inputs = RandomGraph.inputs(of: graph, random)
             parameters = RandomGraph.parameters(of: graph, random)
             expected = try Interpreter.run(
-                graph, inputs: inputs.map { ReferenceTensor<Double>($0) }, parameters: parameters.mapValues { ReferenceTensor($0) }
+                graph, inputs: inputs.map { ReferenceTensor<Double>($0) },
+                parameters: parameters.mapValues { ReferenceTensor($0) }
             ).map(\.literal)
             let rounded = try Interpreter.run(
-                graph, inputs: inputs.map { ReferenceTensor<Float>($0) }, parameters: parameters.mapValues { ReferenceTensor($0) }
+                graph, inputs: inputs.map { ReferenceTensor<Float>($0) },
+                parameters: parameters.mapValues { ReferenceTensor($0) }
             ).map(\.literal)
             tolerances = zip(rounded, expected).map { 1e-4 + 8 * difference($0, $1) }
         }
@@ -46,8 +48,12 @@ import Testing
         for graph in [step.graph, try step.graph.applying(chooseLayout(), lowerForExecution)] {
             let single = try step.run(graph, one), double = try step.run(graph, two)
             for (index, expected) in step.expected.enumerated() {
-                #expect(difference(single[index], expected) < step.tolerances[index], "seed \(seed), \(graph.outputNames[index])\n\(graph)")
-                #expect(difference(double[index], expected) < step.tolerances[index], "seed \(seed), \(graph.outputNames[index])\n\(graph)")
+                #expect(
+                    difference(single[index], expected) < step.tolerances[index],
+                    "seed \(seed), \(graph.outputNames[index])\n\(graph)")
+                #expect(
+                    difference(double[index], expected) < step.tolerances[index],
+                    "seed \(seed), \(graph.outputNames[index])\n\(graph)")
             }
             // Bit for bit: the same number of threads, another pool and another place in memory.
             #expect(try step.run(graph, ThreadPool(threads: 2)) == double, "seed \(seed)")
@@ -81,7 +87,8 @@ import Testing
         let x = g.input("x", .f32(2)), w = g.parameter("w", .f32(2))
         let y = try g.append(Multiply(), x, w)
         let parameters = TestParameters(["w": Literal([2, 3] as [Float])])
-        let executor = try Executor(g.finish(outputs: [y], names: ["y"]), pool: ThreadPool(threads: 1), parameters: parameters)
+        let executor = try Executor(
+            g.finish(outputs: [y], names: ["y"]), pool: ThreadPool(threads: 1), parameters: parameters)
         try executor.run(literals: [Literal([1, 1] as [Float])])
         #expect(executor.output(0).floats == [2, 3])
         parameters.memory(ofParameter: "w")?.storeBytes(of: 5, as: Float.self)
@@ -108,7 +115,9 @@ import Testing
         #expect(throws: ExecutionError(.parameter, "parameter \"w\" of graph scale is not in the storage")) {
             try Executor(graph, pool: pool)
         }
-        #expect(throws: ExecutionError(.parameter, "parameter \"w\" is f32[2] (8 bytes), but the storage holds 12 bytes")) {
+        #expect(
+            throws: ExecutionError(.parameter, "parameter \"w\" is f32[2] (8 bytes), but the storage holds 12 bytes")
+        ) {
             try Executor(graph, pool: pool, parameters: TestParameters(["w": Literal([1, 2, 3] as [Float])]))
         }
         let executor = try Executor(graph, pool: pool, parameters: TestParameters(["w": Literal([1, 2] as [Float])]))
@@ -125,7 +134,8 @@ import Testing
 
     @Test func tracesEveryNode() throws {
         let step = try Case(3)
-        let executor = try Executor(step.graph, pool: ThreadPool(threads: 2), parameters: TestParameters(step.parameters))
+        let executor = try Executor(
+            step.graph, pool: ThreadPool(threads: 2), parameters: TestParameters(step.parameters))
         executor.measuresTimes = true
         try executor.run(literals: step.inputs)
         let times = executor.times

@@ -51,7 +51,8 @@ import Testing
         let expected = try Interpreter.run(graph, inputs: inputs.map { ReferenceTensor<Float>($0) }).map(\.reals)
         for outputsInArena in [false, true] {
             for effort in [MemoryPlan.Effort.quick, .thorough] {
-                let plan = MemoryPlan(graph, options: .init(outputsInArena: outputsInArena, effort: effort)) { step, _ in
+                let plan = MemoryPlan(graph, options: .init(outputsInArena: outputsInArena, effort: effort)) {
+                    step, _ in
                     step % 5 == 0 ? 192 : 0
                 }
                 let found = try Self.run(graph, in: plan, inputs: inputs)

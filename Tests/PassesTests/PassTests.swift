@@ -19,7 +19,9 @@ import Testing
             }
         }
         var seen: [String] = []
-        let result = try Pipeline([rename("a"), rename("b")]).run(graph()) { name, graph in seen.append(name + " " + graph.name) }
+        let result = try Pipeline([rename("a"), rename("b")]).run(graph()) { name, graph in
+            seen.append(name + " " + graph.name)
+        }
         #expect(result.name == "lineab")
         #expect(seen == ["rename-a linea", "rename-b lineab"])
     }
@@ -32,7 +34,8 @@ import Testing
         }
         let error = #expect(throws: PassError.self) { try graph().applying(wrong) }
         #expect(
-            error?.description == "pass spoil: made a graph that is not legal: node 0 (planned.reverse) of graph line has "
+            error?.description
+                == "pass spoil: made a graph that is not legal: node 0 (planned.reverse) of graph line has "
                 + "results [f32[33]], but its operator gives [f32[32]]")
         let failing = Pass("give-up") { _ throws(PassError) in throw PassError("there is nothing to do") }
         #expect(throws: PassError("there is nothing to do", pass: "give-up")) { try graph().applying(failing) }

@@ -72,14 +72,17 @@ enum Planned {
 
     static let operators: [String: any Operator.Type] = [
         Sum.mnemonic: Sum.self, Reverse.mnemonic: Reverse.self, Fold.mnemonic: Fold.self, View.mnemonic: View.self,
-        Half.mnemonic: Half.self, Join.mnemonic: Join.self, Parameter.mnemonic: Parameter.self, Constant.mnemonic: Constant.self,
+        Half.mnemonic: Half.self, Join.mnemonic: Join.self, Parameter.mnemonic: Parameter.self,
+        Constant.mnemonic: Constant.self,
     ]
 
     /// A random program of `count` nodes over vectors of 16 to 128 elements.
     static func randomGraph(seed: UInt64, count: Int) throws -> Graph {
         var random = RandomSource(seed: seed)
         var g = GraphBuilder(name: "random")
-        var values = [g.input("x", .f32(32)), g.input("y", .f32(16)), g.constant(Literal([Float](repeating: 1, count: 32)))]
+        var values = [
+            g.input("x", .f32(32)), g.input("y", .f32(16)), g.constant(Literal([Float](repeating: 1, count: 32))),
+        ]
         func pick(_ count: Int? = nil, in g: GraphBuilder, _ random: inout RandomSource) -> Value {
             let fitting = values.filter { value in count.map { g.type(of: value) == .f32($0) } ?? true }
             // Mostly recent values, so that older ones die.

@@ -17,7 +17,8 @@ import Testing
     @Test(arguments: 0..<40) func passesKeepTheMeaning(seed: UInt64) throws {
         let graph = try RandomGraph.network(seed: seed, trains: false)
         let passes = [
-            chooseLayout(), chooseLayout(padding: 16), orderForMemory, removeDeadCode, foldConstants, removeIdentities, mergeDuplicates,
+            chooseLayout(), chooseLayout(padding: 16), orderForMemory, removeDeadCode, foldConstants, removeIdentities,
+            mergeDuplicates,
             foldBatchNorm, recogniseActivations, fuseEpilogues,
         ]
         for pass in passes {

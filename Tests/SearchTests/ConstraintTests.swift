@@ -22,12 +22,16 @@ import Testing
         #expect(asked.withLock { $0 } == ["macs"])
         #expect(try all.verdict(Architecture(choices: [2])) == .breaks(2, cost: 2))
         #expect(try all.verdict(Architecture(choices: [1])) == .legal([1, 1, 1]))
-        #expect(try Constraints([Constraint("x", atMost: 1, .count, price: 0) { _ in .nan }]).allow(Architecture(choices: [0])) == false)
+        #expect(
+            try Constraints([Constraint("x", atMost: 1, .count, price: 0) { _ in .nan }]).allow(
+                Architecture(choices: [0])) == false)
     }
 
     @Test func anImpossibleLimitIsAnsweredWithTheCheapestFigure() throws {
         // Costs with an interaction, as widths and blocks have: still monotone in each site.
-        let cost: @Sendable (Architecture) -> Double = { x in (0..<6).reduce(1.5) { $0 + Double(3 - x[$1]) * Double(2 + x[6]) } }
+        let cost: @Sendable (Architecture) -> Double = { x in
+            (0..<6).reduce(1.5) { $0 + Double(3 - x[$1]) * Double(2 + x[6]) }
+        }
         let constraint = Constraint("latency", atMost: 1.4, .milliseconds, price: 1, cost: cost)
         var random = RandomSource(seed: 1)
         let alphabet = [4, 4, 4, 4, 4, 4, 3]
@@ -56,7 +60,8 @@ import Testing
             try Constraints([up, down(6)]).requireFeasible(alphabet: alphabet, space: "s", using: &random)
         }
         #expect(error?.figures.count == 2)
-        #expect(error?.description.hasPrefix("no network of the space s was found that meets all limits at once") == true)
+        #expect(
+            error?.description.hasPrefix("no network of the space s was found that meets all limits at once") == true)
     }
 
     @Test(arguments: [

@@ -77,7 +77,9 @@ import Testing
         _ = try run(&whole, problem, within: budget)
 
         var first = Evolution(alphabet: problem.alphabet, settings: settings, random: RandomSource(seed: 8))
-        while first.evaluated.count < stop, let x = try first.next(within: budget) { first.record(score: problem.score(x)) }
+        while first.evaluated.count < stop, let x = try first.next(within: budget) {
+            first.record(score: problem.score(x))
+        }
         // Stored between a proposal and its score, the least convenient moment.
         _ = try first.next(within: budget)
         var second = try JSONDecoder().decode(Evolution.self, from: JSONEncoder().encode(first))

@@ -17,7 +17,9 @@ import Testing
         #expect(rows.count == front.count + 1)
     }
 
-    @Test(arguments: ["mbconv-28", "nas-bench-201", "mbconv-224"]) func thePageIsWholeAndNeedsNothingElse(space: String) throws {
+    @Test(arguments: ["mbconv-28", "nas-bench-201", "mbconv-224"]) func thePageIsWholeAndNeedsNothingElse(space: String)
+        throws
+    {
         let report = try sample(space: space)
         let page = report.page
         #expect(page.contains("91.87 %"))
@@ -71,7 +73,8 @@ import Testing
                     index: trials.count, kind: kind, architecture: architecture, text: space.text(of: architecture),
                     accuracy: kind == .calibration ? nil : kind == .winner ? 0.9187 : accuracy,
                     predictedLatency: kind == .winner ? 0.231 : latency,
-                    measuredLatency: measured ? (kind == .winner ? 0.238 : latency * (1 + 0.03 * random.normal())) : nil,
+                    measuredLatency: measured
+                        ? (kind == .winner ? 0.238 : latency * (1 + 0.03 * random.normal())) : nil,
                     seconds: Double(trials.count)))
         }
         let sampler = UniformSampler(alphabet: space.alphabet)
@@ -84,7 +87,9 @@ import Testing
         var record = RunRecord(
             name: "fashion-1", status: "done", seed: 1, algorithm: "spos", space: name, data: "fashion-mnist",
             target: "host", versions: ["martlet": "0.1"],
-            settings: [["Supernet", "8 epochs of uniform paths, batch 128"], ["Evolution", "population 50, 20 generations"]],
+            settings: [
+                ["Supernet", "8 epochs of uniform paths, batch 128"], ["Evolution", "population 50, 20 generations"],
+            ],
             limits: [
                 .init(name: "latency", limit: 0.25, unit: .milliseconds, winner: 0.238),
                 .init(name: "peak-memory", limit: 262_144, unit: .bytes, winner: 143_000),
@@ -96,7 +101,8 @@ import Testing
         ]
         record.model = .init(heldOutError: 0.032, kendall: 0.94, measured: 40)
         record.winner = .init(
-            architecture: winner, text: space.text(of: winner), testAccuracy: 0.9187, validationAccuracy: 0.921, latency: 0.238,
+            architecture: winner, text: space.text(of: winner), testAccuracy: 0.9187, validationAccuracy: 0.921,
+            latency: 0.238,
             latencySpread: 0.011, latencyP95: 0.249, macs: 4_310_000, weights: 81_240)
         record.sketch = NetworkSketch(space, winner, graph: network.graph)
         record.howToRun = ["cd runs/fashion-1/best/c && make && ./main"]

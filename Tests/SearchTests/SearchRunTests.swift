@@ -16,7 +16,8 @@ import Training
             let record = try run.execute { if phases.last != $0.phase { phases.append($0.phase) } }
             #expect(
                 phases == [
-                    "latency model", "supernet training", "evolution", "finalists", "retraining", "export and verification",
+                    "latency model", "supernet training", "evolution", "finalists", "retraining",
+                    "export and verification",
                 ])
             let winner = try #require(record.winner)
             #expect(record.limits.map(\.name) == ["latency", "peak-memory", "flash", "macs"])
@@ -26,7 +27,10 @@ import Training
             // Ten classes: a network that learned nothing gets 10 %.
             #expect(winner.testAccuracy > 0.3)
             let folder = run.folder
-            for file in [folder.record, folder.trials, folder.paretoTable, folder.paretoDrawing, folder.report, folder.model, folder.weights, folder.c + "/model.c", folder.c + "/model.h", folder.c + "/Makefile"] {
+            for file in [
+                folder.record, folder.trials, folder.paretoTable, folder.paretoDrawing, folder.report, folder.model,
+                folder.weights, folder.c + "/model.c", folder.c + "/model.h", folder.c + "/Makefile",
+            ] {
                 #expect(FileManager.default.fileExists(atPath: file), "\(file)")
             }
             let trials = try TrialLog(file: folder.trials).trials
@@ -90,7 +94,9 @@ import Training
                 channels?.description == "the space mbconv-224 takes images of 3 channels, fashion-mnist has 1")
             configuration = toy
             configuration.target = "cortex-m9"
-            #expect(throws: (any Error).self) { try SearchRun(configuration, folder: path + "/run", cache: path + "/cache") }
+            #expect(throws: (any Error).self) {
+                try SearchRun(configuration, folder: path + "/run", cache: path + "/cache")
+            }
             configuration = toy
             configuration.algorithm = "spas"
             let algorithm = #expect(throws: SearchError.self) {

@@ -19,7 +19,8 @@ import Testing
         #expect(space.name + ".yaml" == file)
         #expect(!space.source.isEmpty)
         #expect(Set(space.sites.map(\.site)).count == space.sites.count)
-        #expect(space.sites.allSatisfy { Set($0.alternatives).count == $0.alternatives.count && $0.alternatives.count > 1 })
+        #expect(
+            space.sites.allSatisfy { Set($0.alternatives).count == $0.alternatives.count && $0.alternatives.count > 1 })
         var random = RandomSource(seed: 1)
         for _ in 0..<100 {
             let architecture = Architecture(choices: space.alphabet.map { random.integer(below: $0) })
@@ -35,7 +36,8 @@ import Testing
         let architecture = try space.architecture(text)
         #expect(architecture.choices == [3, 0, 1, 4, 2, 1])
         #expect(space.text(of: architecture) == text)
-        #expect(space.sites.map(\.site) == ["cell.0to1", "cell.0to2", "cell.1to2", "cell.0to3", "cell.1to3", "cell.2to3"])
+        #expect(
+            space.sites.map(\.site) == ["cell.0to1", "cell.0to2", "cell.1to2", "cell.0to3", "cell.1to3", "cell.2to3"])
     }
 
     @Test func theChainHasTheCandidatesOfItsPaper() throws {
@@ -94,8 +96,14 @@ import Testing
     }
 
     @Test(arguments: [
-        ("mbconv:", "mbconv7:", "small.yaml:13:14: body: unknown block 'mbconv7'; known: conv, mbconv, skip, residual,"),
-        ("kernel: [3, 5]", "kernels: [3, 5]", "small.yaml:13:23: mbconv: unknown key 'kernels'; known: kernel, expansion,"),
+        (
+            "mbconv:", "mbconv7:",
+            "small.yaml:13:14: body: unknown block 'mbconv7'; known: conv, mbconv, skip, residual,"
+        ),
+        (
+            "kernel: [3, 5]", "kernels: [3, 5]",
+            "small.yaml:13:23: mbconv: unknown key 'kernels'; known: kernel, expansion,"
+        ),
         ("kernel: [3, 5]", "kernel: [3, 4]", "small.yaml:13:35: kernel of mbconv: expects an odd number, found 4"),
         ("kernel: [3, 5]", "kernel: [3, 3]", "small.yaml:13:35: kernel of mbconv: 3 is listed twice"),
         ("kernel: [3, 5], ", "", "small.yaml:13:14: body: mbconv needs 'kernel', here or in its stage"),

@@ -24,7 +24,8 @@ import Testing
                 let measured = inference.parameters.filter { $0.role == .statistic }.map(\.name)
                 #expect(measured == training.statistics && measured == calibration.statistics)
                 #expect(
-                    inference.parameters.filter { $0.role == .weight } == training.parameters.filter { $0.role == .weight })
+                    inference.parameters.filter { $0.role == .weight }
+                        == training.parameters.filter { $0.role == .weight })
                 for network in [training, soft, calibration, inference] { expectParametersAgree(network) }
             }
         }
@@ -70,7 +71,8 @@ import Testing
             let architecture = draw(space, &random)
             let network = try supernet.build(architecture, batch: 1, .training())
             for parameter in network.parameters {
-                #expect(shapes.updateValue(parameter.shape, forKey: parameter.name) ?? parameter.shape == parameter.shape)
+                #expect(
+                    shapes.updateValue(parameter.shape, forKey: parameter.name) ?? parameter.shape == parameter.shape)
             }
             for (site, choice) in zip(space.sites, architecture.choices) where site.role == .branch {
                 for (index, label) in site.alternatives.enumerated() where index != choice {
@@ -132,13 +134,16 @@ import Testing
         let error = #expect(throws: SpaceError.self) { try Supernet(space).buildMixture(batch: 1, .calibration) }
         #expect(
             error?.description
-                == "the space mbconv-28 cannot be relaxed: 'stage1.width' decides a setting. Fix it, or search by paths")
+                == "the space mbconv-28 cannot be relaxed: 'stage1.width' decides a setting. Fix it, or search by paths"
+        )
     }
 
     @Test func anImageTooSmallForTheStridesIsAnError() throws {
         let small = tiny.replacing("[1, 8, 8]", with: "[1, 8, 8]").replacing("- linear", with: "- global_average_pool")
         let space = try SearchSpace(yaml: small, file: "tiny.yaml")
-        #expect(throws: ShapeError.self) { try Supernet(space).build(Architecture(choices: [0, 0, 0, 0]), batch: 1, .inference) }
+        #expect(throws: ShapeError.self) {
+            try Supernet(space).build(Architecture(choices: [0, 0, 0, 0]), batch: 1, .inference)
+        }
     }
 
     /// The graph's parameters are those listed, with their shapes.

@@ -27,7 +27,8 @@ public enum RandomGraph {
     }
 
     private static func grow(
-        _ x: Value, _ images: [Value], _ index: Int, _ trains: Bool, _ g: inout GraphBuilder, _ random: inout RandomSource
+        _ x: Value, _ images: [Value], _ index: Int, _ trains: Bool, _ g: inout GraphBuilder,
+        _ random: inout RandomSource
     ) throws(ShapeError) -> Value {
         let type = g.type(of: x), c = type.shape[1]
         let alike = images.filter { g.type(of: $0) == type }
@@ -44,7 +45,8 @@ public enum RandomGraph {
         case 3, 4:
             let scale = g.parameter("norm\(index).scale", .f32(c)), bias = g.parameter("norm\(index).bias", .f32(c))
             if trains { return try g.appendAll(BatchNorm(), [x, scale, bias])[0] }
-            let mean = g.parameter("norm\(index).mean", .f32(c)), variance = g.parameter("norm\(index).variance", .f32(c))
+            let mean = g.parameter("norm\(index).mean", .f32(c)),
+                variance = g.parameter("norm\(index).variance", .f32(c))
             return try g.append(BatchNormInference(), x, mean, variance, scale, bias)
         case 5: return try g.append(HardSwish(), x)
         case 6: return try g.append(Clip(low: -0.5, high: 1.5), x)
@@ -73,7 +75,8 @@ public enum RandomGraph {
         for (name, value) in graph.parameters {
             let literal = values(graph.type(of: value), random.fork(name))
             parameters[name] =
-                name.hasSuffix("variance") ? Literal(literal.element, literal.shape, reals: literal.reals.map { 0.5 + abs($0) }) : literal
+                name.hasSuffix("variance")
+                ? Literal(literal.element, literal.shape, reals: literal.reals.map { 0.5 + abs($0) }) : literal
         }
         return parameters
     }
@@ -82,9 +85,13 @@ public enum RandomGraph {
         var random = random
         if type.element.isFloatingPoint {
             // Whole eighths: equal in every floating-point type.
-            return Literal(type.element, type.shape, reals: (0..<type.count).map { _ in Double(random.integer(below: 33) - 16) / 16 })
+            return Literal(
+                type.element, type.shape,
+                reals: (0..<type.count).map { _ in Double(random.integer(below: 33) - 16) / 16 })
         }
-        return Literal(type.element, type.shape, integers: (0..<type.count).map { _ in Int64(random.integer(below: type.element == .bool ? 2 : 4)) })
+        return Literal(
+            type.element, type.shape,
+            integers: (0..<type.count).map { _ in Int64(random.integer(below: type.element == .bool ? 2 : 4)) })
     }
 }
 
@@ -98,7 +105,9 @@ extension RandomGraph {
         let loss = try g.append(ReduceSum(), g.append(Multiply(), output, output))
         let parameters = g.graph.parameters
         let gradients = try g.gradients(of: [loss], wrt: parameters.map(\.value))
-        let named = zip(parameters, gradients).compactMap { parameter, gradient in gradient.map { (parameter.name, $0) } }
-        return g.finish(outputs: [output, loss] + named.map(\.1), names: ["output", "loss"] + named.map { "gradient of " + $0.0 })
+        let named = zip(parameters, gradients).compactMap { parameter, gradient in gradient.map { (parameter.name, $0) }
+        }
+        return g.finish(
+            outputs: [output, loss] + named.map(\.1), names: ["output", "loss"] + named.map { "gradient of " + $0.0 })
     }
 }

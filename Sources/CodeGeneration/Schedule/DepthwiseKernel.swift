@@ -21,7 +21,8 @@ struct DepthwiseKernel: MicroKernel {
     }
 
     func source(_ unit: VectorUnit) -> String {
-        var s = "MT_KERNEL void \(name)(const float *const *rows, long x, const float *w, const float *b, float *y, long ys, long nv, "
+        var s =
+            "MT_KERNEL void \(name)(const float *const *rows, long x, const float *w, const float *b, float *y, long ys, long nv, "
         s += "long first, long last\(sums ? ", float *sum" : ""))\n{\n    for (long c = 0; c < nv; ++c) {\n"
         s += "        V a0 = V_LOAD(b + c * VL)" + (1..<max(pixels, 1)).map { ", a\($0) = a0" }.joined() + ";\n"
         s += "        for (long j = first; j < last; ++j) {\n"
@@ -36,12 +37,16 @@ struct DepthwiseKernel: MicroKernel {
                 uses += " V_FMA(a\(i), v, u\(offset / dilation));"
                 used.insert(offset / dilation)
             }
-            if !uses.isEmpty { products += "            v = V_LOAD(q + \((column - missingLeft) * pixelStride));\(uses)\n" }
+            if !uses.isEmpty {
+                products += "            v = V_LOAD(q + \((column - missingLeft) * pixelStride));\(uses)\n"
+            }
         }
         if used.isEmpty {
             s += "            (void)q; (void)u; (void)v;\n"
         } else {
-            s += "            const V " + used.sorted().map { "u\($0) = V_LOAD(u + \($0) * VL)" }.joined(separator: ", ") + ";\n" + products
+            s +=
+                "            const V " + used.sorted().map { "u\($0) = V_LOAD(u + \($0) * VL)" }.joined(separator: ", ")
+                + ";\n" + products
         }
         s += "        }\n"
         if function != .identity { for i in 0..<pixels { s += "        a\(i) = \(function("a\(i)"));\n" } }

@@ -10,7 +10,10 @@ extension Pipeline {
     ///   - exact: whether transforms that round differently from the plain sum (Winograd's) are left out.
     public static func schedule(for unit: VectorUnit, exact: Bool = false) -> Pipeline {
         Pipeline(
-            [chainConvolutions(for: unit), fuseBlocks(for: unit), joinConvolutions(for: unit), scheduleKernels(for: unit, exact: exact)],
+            [
+                chainConvolutions(for: unit), fuseBlocks(for: unit), joinConvolutions(for: unit),
+                scheduleKernels(for: unit, exact: exact),
+            ],
             stage: .deployable)
     }
 }
@@ -40,20 +43,23 @@ public func chainConvolutions(for unit: VectorUnit) -> Pass {
             default: return nil
             }
             let filter = graph.type(of: node.operands[1]), result = graph.type(of: node.results[0])
-            guard node.schedule.isEmpty, constants[node.operands[1]] != nil, !biased || constants[node.operands[2]] != nil,
+            guard node.schedule.isEmpty, constants[node.operands[1]] != nil,
+                !biased || constants[node.operands[2]] != nil,
                 hasKernel(stage, graph.type(of: node.operands[0]), filter, result, unit, adds: residual != nil)
             else { return nil }
             let bias = biased ? operands[2] : g.constant(Literal([Float](repeating: 0, count: filter.shape[0])))
             let op = ConvolutionChain([stage], residual: residual != nil)
             do throws(ShapeError) {
-                return try g.appendAll(op, [operands[0], operands[1], bias] + (residual.map { [$0] } ?? []), name: node.name)
+                return try g.appendAll(
+                    op, [operands[0], operands[1], bias] + (residual.map { [$0] } ?? []), name: node.name)
             } catch { throw PassError(error) }
         }
     }
 }
 
 private func hasKernel(
-    _ stage: ConvolutionChain.Stage, _ x: TensorType, _ filter: TensorType, _ y: TensorType, _ unit: VectorUnit, adds: Bool
+    _ stage: ConvolutionChain.Stage, _ x: TensorType, _ filter: TensorType, _ y: TensorType, _ unit: VectorUnit,
+    adds: Bool
 ) -> Bool {
     guard x.element == .f32, filter.element == .f32, x.rank == 4, x.shape[0] == 1, y.count > 0,
         LayerWindow(stage.convolution.window(filter)) != nil, PointwiseFunction(stage.function, stage.parameters) != nil
@@ -62,10 +68,13 @@ private func hasKernel(
     let depthwise = groups > 1 && groups == filter.shape[0] && filter.shape[1] == 1 && x.shape[1] == groups
     guard groups == 1 || depthwise else { return false }
     // Single pixels lie without padding, so that whole vectors may not fit.
-    if depthwise || adds, pixels == 1 || outputs == 1 { return x.shape[1] % unit.lanes == 0 && y.shape[1] % unit.lanes == 0 && !depthwise }
+    if depthwise || adds, pixels == 1 || outputs == 1 {
+        return x.shape[1] % unit.lanes == 0 && y.shape[1] % unit.lanes == 0 && !depthwise
+    }
     // A window that moves over more than it covers, or lies outside the image altogether, is not worth a kernel.
     let w = stage.convolution.window(filter)
-    return pixels == outputs || (w.padding[0] < w.kernel[0] * w.dilation[0] && w.padding[1] < w.kernel[1] * w.dilation[1])
+    return pixels == outputs
+        || (w.padding[0] < w.kernel[0] * w.dilation[0] && w.padding[1] < w.kernel[1] * w.dilation[1])
 }
 
 /// Joins expand, depthwise and project into one chain, and takes in the factors and means of squeeze-and-excite.
@@ -93,7 +102,8 @@ public func fuseBlocks(for unit: VectorUnit) -> Pass {
 extension ConvolutionChain {
     var isDepthwise: Bool { stages.count == 1 && stages[0].convolution.groups > 1 }
     var isPlainPoint: Bool {
-        stages.count == 1 && stages[0].convolution == Conv2D(stride: [1, 1], dilation: [1, 1], padding: [0, 0, 0, 0], groups: 1)
+        stages.count == 1
+            && stages[0].convolution == Conv2D(stride: [1, 1], dilation: [1, 1], padding: [0, 0, 0, 0], groups: 1)
     }
 }
 
@@ -122,7 +132,8 @@ private func fuseBlock(_ op: ConvolutionChain, _ node: Node, _ index: Int, _ e: 
     guard !op.residual, !op.scaled else { return }
     var stages = op.stages, operands = node.operands, results = node.results, old = [index], at = index
     var name = node.name
-    if let before = e.maker(of: operands[0], ConvolutionChain.self), e.uses[operands[0].id] == 1, before.op.stages.count == 1,
+    if let before = e.maker(of: operands[0], ConvolutionChain.self), e.uses[operands[0].id] == 1,
+        before.op.stages.count == 1,
         !before.op.residual, !before.op.scaled, !before.op.means, !before.op.isDepthwise,
         isPoint(before.op, before.node, e) || isStem(before.node, e.graph)
     {
@@ -131,7 +142,8 @@ private func fuseBlock(_ op: ConvolutionChain, _ node: Node, _ index: Int, _ e: 
         old.append(before.index)
     }
     var fused = ConvolutionChain(stages)
-    if let after = e.onlyReader(of: results[0]), let last = after.node.op as? ConvolutionChain, !last.scaled, isPoint(last, after.node, e),
+    if let after = e.onlyReader(of: results[0]), let last = after.node.op as? ConvolutionChain, !last.scaled,
+        isPoint(last, after.node, e),
         after.node.operands[0] == results[0]
     {
         fused.stages += last.stages
@@ -175,7 +187,8 @@ public func joinConvolutions(for unit: VectorUnit) -> Pass {
             else { continue }
             var branches: [ConvolutionChain.Stage] = [], operands: [Value] = [], old = [index]
             for operand in node.operands {
-                guard e.uses[operand.id] == 1, let part = e.maker(of: operand, ConvolutionChain.self), part.op.stages.count == 1,
+                guard e.uses[operand.id] == 1, let part = e.maker(of: operand, ConvolutionChain.self),
+                    part.op.stages.count == 1,
                     !part.op.residual, !part.op.scaled, !part.op.means, !part.op.isDepthwise, !isStem(part.node, graph),
                     e.type(operand).shape[1] % unit.lanes == 0, e.type(operand).shape[2] * e.type(operand).shape[3] > 1
                 else { break }

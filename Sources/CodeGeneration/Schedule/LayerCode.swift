@@ -33,7 +33,8 @@ struct LayerCode {
                         scratch = at + shape.pixels * vectors
                         text += "    float *const \(name) = (float *)scratch + \(at);\n"
                         let result = address(tensor, emitter)
-                        copies += shape.pixels == 1
+                        copies +=
+                            shape.pixels == 1
                             ? "    memcpy(\(result), \(name), \(shape.channels * 4));\n"
                             : "    for (long i = 0; i < \(shape.pixels); ++i) "
                                 + "memcpy(\(result) + i * \(shape.channels), \(name) + i * \(vectors), \(shape.channels * 4));\n"
@@ -61,8 +62,14 @@ struct LayerCode {
             offset += emitter.program.tensors[root].offset
             root = parent
         }
-        guard let place = places[root] else { preconditionFailure("a step's tensor is neither an operand nor a result") }
-        let base = switch place { case .operand(let i): "x\(i)"; case .result(let i): "y\(i)" }
+        guard let place = places[root] else {
+            preconditionFailure("a step's tensor is neither an operand nor a result")
+        }
+        let base =
+            switch place {
+            case .operand(let i): "x\(i)";
+            case .result(let i): "y\(i)"
+            }
         return offset == 0 ? base : "\(base) + \(offset)"
     }
 }

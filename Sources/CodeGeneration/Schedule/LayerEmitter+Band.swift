@@ -17,7 +17,9 @@ extension LayerEmitter {
     ///
     /// The rows between live in a ring that stays in the cache. Returns how many layers were taken.
     mutating func emitBand(producer: Layer?, depthwise: Layer, after: Int) -> Int {
-        guard case .depthwise(let window) = depthwise.kind else { preconditionFailure("a band is built around a depthwise convolution") }
+        guard case .depthwise(let window) = depthwise.kind else {
+            preconditionFailure("a band is built around a depthwise convolution")
+        }
         let layers = program.layers
         let x = program.tensors[(producer ?? depthwise).inputs[0]]
         let m = program.tensors[depthwise.inputs[0]], d = program.tensors[depthwise.output]
@@ -46,7 +48,9 @@ extension LayerEmitter {
         let band = options.band.flatMap { $0 > 0 && d.height % $0 == 0 ? $0 : nil } ?? chosen
         let ring = ringRows(band)
 
-        var parameters: [(name: String, operand: ProgramStep.Operand)] = [("x", .tensor((producer ?? depthwise).inputs[0]))]
+        var parameters: [(name: String, operand: ProgramStep.Operand)] = [
+            ("x", .tensor((producer ?? depthwise).inputs[0]))
+        ]
         let last = project ?? depthwise
         parameters.append(("y", .output(last.output)))
         if let r = project?.residual { parameters.append(("r", .tensor(r))) }
@@ -79,7 +83,8 @@ extension LayerEmitter {
                 "    if (need > \(m.height)) need = \(m.height);",
             ]
             let packed: PackedMatrix
-            var kernel = MatrixKernel(pixels: 1, vectors: 1, pixelStride: stride(producer.inputs[0]), function: producer.function)
+            var kernel = MatrixKernel(
+                pixels: 1, vectors: 1, pixelStride: stride(producer.inputs[0]), function: producer.function)
             var run = PackedMatrix.Run(x: "x1", y: "y1", yStride: ms)
             let row = "float *y1 = ring + i1 % \(ring) * \(ringRow);"
             if let stem {
@@ -89,7 +94,8 @@ extension LayerEmitter {
                 kernel.taps = .flat
                 kernel.pixelStride = stem.window.stride
                 run.prologue = [
-                    "for (long i1 = have; i1 < need; ++i1) {", "const float *x1 = t + \(at) + (i1 - have) * \(stem.rowStep); \(row)",
+                    "for (long i1 = have; i1 < need; ++i1) {",
+                    "const float *x1 = t + \(at) + (i1 - have) * \(stem.rowStep); \(row)",
                 ]
                 run.epilogue = ["}"]
             } else {
@@ -101,11 +107,16 @@ extension LayerEmitter {
                     run.x = "x"
                     run.y = "ring"
                 } else {
-                    run.prologue = ["for (long i1 = have; i1 < need; ++i1) {", "const float *x1 = x + i1 * \(m.width * kernel.pixelStride); \(row)"]
+                    run.prologue = [
+                        "for (long i1 = have; i1 < need; ++i1) {",
+                        "const float *x1 = x + i1 * \(m.width * kernel.pixelStride); \(row)",
+                    ]
                     run.epilogue = ["}"]
                 }
             }
-            body += packed.loops(kernel, run: run, library: &library, tapTable: stem == nil ? nil : "taps").map { "    " + $0 }
+            body += packed.loops(kernel, run: run, library: &library, tapTable: stem == nil ? nil : "taps").map {
+                "    " + $0
+            }
             body.append("    have = need;")
         }
 
@@ -125,13 +136,15 @@ extension LayerEmitter {
             "        const float *rows[\(window.size)];",
             "        long top = i * \(window.stride) - \(window.top), first = 0, last = \(window.size);",
             window.dilation == 1
-                ? "        if (top < 0) first = -top;" : "        if (top < 0) first = (\(window.dilation - 1) - top) / \(window.dilation);",
+                ? "        if (top < 0) first = -top;"
+                : "        if (top < 0) first = (\(window.dilation - 1) - top) / \(window.dilation);",
             "        while (last > 0 && top + (last - 1) * \(window.dilation) >= \(m.height)) --last;",
             producer == nil
                 ? "        for (long j = first; j < last; ++j) rows[j] = x + (top + j * \(window.dilation)) * \(ringRow);"
                 : "        for (long j = first; j < last; ++j) rows[j] = ring + (top + j * \(window.dilation)) % \(ring) * \(ringRow);",
             project == nil
-                ? "        float *y1 = y + i * \(d.width * ds);" : "        float *y1 = mid + (i - y0) * \(d.width * ds);",
+                ? "        float *y1 = y + i * \(d.width * ds);"
+                : "        float *y1 = mid + (i - y0) * \(d.width * ds);",
         ]
         let limit = max(1, unit.registers - window.size - 3)
         let most = min(14, limit)
@@ -143,7 +156,8 @@ extension LayerEmitter {
             let missingLeft = max(0, -start)
             let missingRight = max(0, start + (pixels - 1) * window.stride + reach + 1 - m.width)
             let kernel = DepthwiseKernel(
-                pixels: pixels, taps: window.size, stride: window.stride, dilation: window.dilation, missingLeft: missingLeft,
+                pixels: pixels, taps: window.size, stride: window.stride, dilation: window.dilation,
+                missingLeft: missingLeft,
                 missingRight: missingRight, pixelStride: ms, function: depthwise.function, sums: pool != nil)
             body.append(
                 "        \(library.use(kernel))(rows, \((start + missingLeft) * ms), W + \(weights), W + \(bias), y1 + \(column * ds), \(ds), \(cv), first, last\(pool == nil ? "" : ", sum"));"
@@ -155,21 +169,26 @@ extension LayerEmitter {
         if let project {
             let y = program.tensors[project.output]
             let packed = PackedMatrix(
-                project.weights, bias: project.bias, outputs: y.channels, inputs: d.channels, taps: 1, pixels: band * d.width, unit: unit,
+                project.weights, bias: project.bias, outputs: y.channels, inputs: d.channels, taps: 1,
+                pixels: band * d.width, unit: unit,
                 blob: &blob)
             let kernel = MatrixKernel(pixels: 1, vectors: 1, pixelStride: ds, function: project.function)
             let ys = stride(project.output)
             let run = PackedMatrix.Run(
                 x: "mid", y: "(y + y0 * \(d.width * ys))", yStride: ys,
-                residual: project.residual.map { .init(base: "(r + y0 * \(d.width * stride($0)))", stride: stride($0)) })
+                residual: project.residual.map { .init(base: "(r + y0 * \(d.width * stride($0)))", stride: stride($0)) }
+            )
             body += packed.loops(kernel, run: run, library: &library).map { "    " + $0 }
         }
         body.append("}")
         if let pool {
             let c = unit.vectors(program.tensors[pool.output].channels) * unit.lanes
-            body.append("for (long c = 0; c < \(c); c += VL) V_STORE(sum + c, V_SCALE(V_LOAD(sum + c), \((1 / Float(d.pixels)).cLiteral)));")
+            body.append(
+                "for (long c = 0; c < \(c); c += VL) V_STORE(sum + c, V_SCALE(V_LOAD(sum + c), \((1 / Float(d.pixels)).cLiteral)));"
+            )
         }
-        add(last, producer == nil ? "depthwise" : "band", parameters: parameters, scratch: scratch, body: body,
+        add(
+            last, producer == nil ? "depthwise" : "band", parameters: parameters, scratch: scratch, body: body,
             with: [producer, project == nil ? nil : depthwise].compactMap { $0 })
         return taken
     }

@@ -4,7 +4,9 @@ extension LayerEmitter {
         let x = program.tensors[layer.inputs[0]], y = program.tensors[layer.output]
         let xs = stride(layer.inputs[0]), ys = stride(layer.output)
         let c = unit.vectors(y.channels) * unit.lanes
-        var parameters: [(name: String, operand: ProgramStep.Operand)] = [("x", .tensor(layer.inputs[0])), ("y", .output(layer.output))]
+        var parameters: [(name: String, operand: ProgramStep.Operand)] = [
+            ("x", .tensor(layer.inputs[0])), ("y", .output(layer.output)),
+        ]
         switch layer.kind {
         case .maximum(let w), .average(let w, _):
             var maximum = false
@@ -39,7 +41,9 @@ extension LayerEmitter {
             body.append("    for (long p = 0; p < \(x.pixels); ++p, q += \(xs)) {")
             for v in 0..<width { body.append("        a\(v) = V_ADD(a\(v), V_LOAD(q + \(v) * VL));") }
             body.append("    }")
-            for v in 0..<width { body.append("    V_STORE(y + c + \(v) * VL, V_SCALE(a\(v), \((1 / Float(x.pixels)).cLiteral)));") }
+            for v in 0..<width {
+                body.append("    V_STORE(y + c + \(v) * VL, V_SCALE(a\(v), \((1 / Float(x.pixels)).cLiteral)));")
+            }
             body.append("}")
             add(layer, "average", parameters: parameters, scratch: 0, body: body)
         case .elementwise, .scale:
@@ -63,7 +67,8 @@ extension LayerEmitter {
             for (i, input) in layer.inputs.enumerated() {
                 parameters.append(("part\(i)", .tensor(input)))
                 let count = program.tensors[input].channels
-                body.append("    memcpy(y + p * \(ys) + \(offset), part\(i) + p * \(stride(input)), \(count) * sizeof(float));")
+                body.append(
+                    "    memcpy(y + p * \(ys) + \(offset), part\(i) + p * \(stride(input)), \(count) * sizeof(float));")
                 offset += count
             }
             body.append("}")

@@ -4,11 +4,13 @@ extension LayerEmitter {
     /// Tiles are taken in blocks of whole rows of tiles: all inputs of a block are transformed; then, panel by panel of
     /// output channels, all positions are multiplied and transformed back, so that each weight is read once a block.
     mutating func emitWinograd(
-        _ layer: Layer, _ w: Winograd, parameters: [(name: String, operand: ProgramStep.Operand)], residual: PackedMatrix.Residual?
+        _ layer: Layer, _ w: Winograd, parameters: [(name: String, operand: ProgramStep.Operand)],
+        residual: PackedMatrix.Residual?
     ) {
         let x = program.tensors[layer.inputs[0]], y = program.tensors[layer.output]
         let xs = stride(layer.inputs[0]), ys = stride(layer.output), us = unit.pixelStride(x.channels)
-        let xv = unit.vectors(x.channels), yv = unit.vectors(y.channels), positions = w.positions, m = w.tile, side = w.side
+        let xv = unit.vectors(x.channels), yv = unit.vectors(y.channels), positions = w.positions, m = w.tile,
+            side = w.side
         let high = (y.height + m - 1) / m, wide = (y.width + m - 1) / m
         let fitting = max(1, unit.l2 / 2 / (positions * wide * us * 4))
         let blocks = (high + fitting - 1) / fitting
@@ -25,7 +27,9 @@ extension LayerEmitter {
             for _ in 0..<part.panels {
                 for n in 0..<min(width, max(y.channels - channel, 0)) {
                     for k in 0..<x.channels {
-                        let filter = w.transform(filter: layer.weights[((channel + n) * x.channels + k) * 9..<((channel + n) * x.channels + k + 1) * 9])
+                        let filter = w.transform(
+                            filter: layer.weights[
+                                ((channel + n) * x.channels + k) * 9..<((channel + n) * x.channels + k + 1) * 9])
                         for p in 0..<positions { packed[at + (p * x.channels + k) * width + n] = filter[p] }
                     }
                 }
@@ -76,15 +80,20 @@ extension LayerEmitter {
                 var kernel = MatrixKernel(pixels: piece[0], vectors: part.vectors, pixelStride: us)
                 kernel.prefetches = (part.vectors + tiles - 1) / tiles
                 let name = library.use(kernel)
-                let turn = piece[1] > 1 ? "w + \(block) + i % \(part.vectors) * \(x.channels * unit.lanes)" : "w + \(block)"
+                let turn =
+                    piece[1] > 1 ? "w + \(block) + i % \(part.vectors) * \(x.channels * unit.lanes)" : "w + \(block)"
                 body.append(
                     "            for (long i = 0; i < \(piece[1]); ++i) \(name)(u + q * \(rows * wide * us) + \(pixel * us) + i * \(piece[0] * us), w, W + \(zero), mo + q * \(rows * wide * width) + \(pixel * width) + i * \(piece[0] * width), \(x.channels), \(width), \(turn));"
                 )
                 pixel += piece[0] * piece[1]
             }
             let out = library.use(
-                WinogradOutputKernel(winograd: w, vectors: part.vectors, function: layer.function, residual: residual != nil))
-            let r = residual.map { "r + (i * \(m * y.width) + j * \(m)) * \($0.stride) + \(channel) + p * \(width), \(y.width * $0.stride), \($0.stride), " } ?? ""
+                WinogradOutputKernel(
+                    winograd: w, vectors: part.vectors, function: layer.function, residual: residual != nil))
+            let r =
+                residual.map {
+                    "r + (i * \(m * y.width) + j * \(m)) * \($0.stride) + \(channel) + p * \(width), \(y.width * $0.stride), \($0.stride), "
+                } ?? ""
             body += [
                 "        }",
                 "        for (long i = r0; i < r1; ++i)",
@@ -98,6 +107,8 @@ extension LayerEmitter {
             channel += width * part.panels
         }
         body.append("}")
-        add(layer, "winograd\(m)", parameters: parameters, scratch: uFloats + mFloats + positions * xv * unit.lanes, body: body)
+        add(
+            layer, "winograd\(m)", parameters: parameters, scratch: uFloats + mFloats + positions * xv * unit.lanes,
+            body: body)
     }
 }

@@ -79,13 +79,15 @@ struct LayerEmitter {
     }
 
     mutating func add(
-        _ layer: Layer, _ kind: String, parameters: [(name: String, operand: ProgramStep.Operand)], scratch: Int, body: [String],
+        _ layer: Layer, _ kind: String, parameters: [(name: String, operand: ProgramStep.Operand)], scratch: Int,
+        body: [String],
         with others: [Layer] = []
     ) {
         let t = program.tensors[layer.output]
         steps.append(
             ProgramStep(
-                name: "step\(steps.count)_\(kind)", comment: "\(layer.name) -> \(t.channels)x\(t.height)x\(t.width)", parameters: parameters,
+                name: "step\(steps.count)_\(kind)", comment: "\(layer.name) -> \(t.channels)x\(t.height)x\(t.width)",
+                parameters: parameters,
                 body: body, scratch: scratch, macs: ([layer] + others).reduce(0) { $0 + program.macs($1) }))
     }
 
@@ -94,7 +96,9 @@ struct LayerEmitter {
     mutating func emitDense(_ layer: Layer, _ window: LayerWindow) {
         let x = program.tensors[layer.inputs[0]], y = program.tensors[layer.output]
         let ys = writtenStride(layer.output)
-        var parameters: [(name: String, operand: ProgramStep.Operand)] = [("x", .tensor(layer.inputs[0])), ("y", .output(layer.output))]
+        var parameters: [(name: String, operand: ProgramStep.Operand)] = [
+            ("x", .tensor(layer.inputs[0])), ("y", .output(layer.output)),
+        ]
         var residual: PackedMatrix.Residual?
         if let r = layer.residual {
             parameters.append(("r", .tensor(r)))
@@ -106,11 +110,14 @@ struct LayerEmitter {
         if window.isPoint && !x.planes {
             kernel.pixelStride = stride(layer.inputs[0])
             let packed = PackedMatrix(
-                layer.weights, bias: layer.bias, outputs: y.channels, inputs: x.channels, taps: 1, pixels: y.pixels, unit: unit, blob: &blob)
+                layer.weights, bias: layer.bias, outputs: y.channels, inputs: x.channels, taps: 1, pixels: y.pixels,
+                unit: unit, blob: &blob)
             let run = PackedMatrix.Run(x: "x", y: "y", yStride: ys, residual: residual)
             let body = packed.loops(kernel, run: run, library: &library, scale: layer.scale.map { _ in "s" })
             let widest = packed.tiling.parts.map(\.vectors).max() ?? 1
-            add(layer, "matrix", parameters: parameters, scratch: layer.scale == nil ? 0 : x.channels * widest * unit.lanes, body: body)
+            add(
+                layer, "matrix", parameters: parameters,
+                scratch: layer.scale == nil ? 0 : x.channels * widest * unit.lanes, body: body)
             return
         }
         if x.planes {
@@ -140,16 +147,19 @@ struct LayerEmitter {
         let xs = stride(layer.inputs[0]), cs = unit.vectors(x.channels) * unit.lanes
         let point = window.size == 1 && window.top == 0 && window.left == 0
         let packed = PackedMatrix(
-            layer.weights, bias: layer.bias, outputs: y.channels, inputs: x.channels, taps: window.size * window.size, pixels: y.width,
+            layer.weights, bias: layer.bias, outputs: y.channels, inputs: x.channels, taps: window.size * window.size,
+            pixels: y.width,
             unit: unit, blob: &blob)
         var body: [String] = []
-        var run = PackedMatrix.Run(x: "x1", y: "y1", yStride: ys, residual: residual.map { .init(base: "r1", stride: $0.stride) })
+        var run = PackedMatrix.Run(
+            x: "x1", y: "y1", yStride: ys, residual: residual.map { .init(base: "r1", stride: $0.stride) })
         let r1 = residual.map { " const float *r1 = r + i1 * \(y.width * $0.stride);" } ?? ""
         if point {
             kernel.pixelStride = window.stride * xs
             run.prologue = [
                 "for (long i1 = 0; i1 < \(y.height); ++i1) {",
-                "const float *x1 = x + i1 * \(window.stride * x.width * xs); float *y1 = y + i1 * \(y.width * ys);" + r1,
+                "const float *x1 = x + i1 * \(window.stride * x.width * xs); float *y1 = y + i1 * \(y.width * ys);"
+                    + r1,
             ]
             run.epilogue = ["}"]
             body = packed.loops(kernel, run: run, library: &library)
@@ -160,12 +170,16 @@ struct LayerEmitter {
         let columns = (y.width - 1) * window.stride + reach + 1
         let cst = cs % 512 == 0 ? cs + unit.lanes : cs
         let rowFloats = columns * cst
-        let band = divisor(of: y.height) { ($0 - 1) * window.stride + reach + 1 <= max(reach + 1, unit.l2 / 16 / rowFloats) }
+        let band = divisor(of: y.height) {
+            ($0 - 1) * window.stride + reach + 1 <= max(reach + 1, unit.l2 / 16 / rowFloats)
+        }
         let inner = min(x.width, columns - window.left)
         let tableOffsets = (0..<window.size).flatMap { ky in
             (0..<window.size).map { kx in (ky * window.dilation * columns + kx * window.dilation) * cst }
         }
-        body.append("static const int taps[\(tableOffsets.count)] = {\(tableOffsets.map(String.init).joined(separator: ", "))};")
+        body.append(
+            "static const int taps[\(tableOffsets.count)] = {\(tableOffsets.map(String.init).joined(separator: ", "))};"
+        )
         body += [
             "for (long y0 = 0; y0 < \(y.height); y0 += \(band)) {",
             "    for (long i = 0; i < \((band - 1) * window.stride + reach + 1); ++i) {",
@@ -185,18 +199,22 @@ struct LayerEmitter {
         kernel.taps = .outer
         run.prologue = [
             "for (long i1 = y0; i1 < y0 + \(band); ++i1) {",
-            "const float *x1 = t + (i1 - y0) * \(window.stride * rowFloats); float *y1 = y + i1 * \(y.width * ys);" + r1,
+            "const float *x1 = t + (i1 - y0) * \(window.stride * rowFloats); float *y1 = y + i1 * \(y.width * ys);"
+                + r1,
         ]
         run.epilogue = ["}"]
         body += packed.loops(kernel, run: run, library: &library, tapTable: "taps").map { "    " + $0 }
         body.append("}")
-        add(layer, "conv", parameters: parameters, scratch: ((band - 1) * window.stride + reach + 1) * rowFloats, body: body)
+        add(
+            layer, "conv", parameters: parameters, scratch: ((band - 1) * window.stride + reach + 1) * rowFloats,
+            body: body)
     }
 
     /// Whether Winograd's transforms apply: 3x3 of stride 1 with a border of one.
     func isWinogradCase(_ layer: Layer, _ window: LayerWindow) -> Bool {
         let x = program.tensors[layer.inputs[0]], y = program.tensors[layer.output]
-        return window == LayerWindow(size: 3, stride: 1, dilation: 1, top: 1, left: 1) && y.height == x.height && y.width == x.width
+        return window == LayerWindow(size: 3, stride: 1, dilation: 1, top: 1, left: 1) && y.height == x.height
+            && y.width == x.width
             && !x.planes
     }
 
@@ -207,7 +225,9 @@ struct LayerEmitter {
     }
 
     func stemRows(_ y: LayerTensor, _ ys: Int, _ x: LayerTensor, _ window: LayerWindow) -> Int {
-        divisor(of: y.height) { (($0 - 1) * window.stride + window.size) * x.channels * (x.width + 2 * window.left) * 4 <= unit.l1 }
+        divisor(of: y.height) {
+            (($0 - 1) * window.stride + window.size) * x.channels * (x.width + 2 * window.left) * 4 <= unit.l1
+        }
     }
 
     /// The largest divisor of `n` that satisfies the condition, or 1.
@@ -244,7 +264,9 @@ struct Stem {
         var offsets: [Int] = []
         for c in 0..<x.channels {
             for ky in 0..<window.size {
-                for kx in 0..<window.size { offsets.append((c * inputRows + ky * window.dilation) * columns + kx * window.dilation) }
+                for kx in 0..<window.size {
+                    offsets.append((c * inputRows + ky * window.dilation) * columns + kx * window.dilation)
+                }
             }
         }
         return ["static const int taps[\(offsets.count)] = {\(offsets.map(String.init).joined(separator: ", "))};"]
@@ -270,8 +292,10 @@ struct Stem {
             "            continue;",
             "        }",
         ] + (window.left > 0 ? ["        memset(d, 0, \(window.left) * sizeof(float));"] : []) + [
-            "        memcpy(d + \(window.left), x + (c * \(x.height) + j) * \(x.width), \(inner) * sizeof(float));",
-        ] + (window.left + inner < columns
-            ? ["        memset(d + \(window.left + inner), 0, \(columns - window.left - inner) * sizeof(float));"] : []) + ["    }", "}"]
+            "        memcpy(d + \(window.left), x + (c * \(x.height) + j) * \(x.width), \(inner) * sizeof(float));"
+        ]
+            + (window.left + inner < columns
+                ? ["        memset(d + \(window.left + inner), 0, \(columns - window.left - inner) * sizeof(float));"]
+                : []) + ["    }", "}"]
     }
 }

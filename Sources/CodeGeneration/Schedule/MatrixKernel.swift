@@ -25,15 +25,22 @@ struct MatrixKernel: MicroKernel {
     var looseWeights = false
 
     var name: String {
-        let kind = switch taps { case .none: "mm"; case .outer: "conv"; case .flat: "stem" }
-        return "\(kind)_\(pixels)x\(vectors)_\(pixelStride)\(function.tag)\(residual ? "_add" : "")\(looseWeights ? "_loose" : "")"
+        let kind =
+            switch taps {
+            case .none: "mm";
+            case .outer: "conv";
+            case .flat: "stem"
+            }
+        return
+            "\(kind)_\(pixels)x\(vectors)_\(pixelStride)\(function.tag)\(residual ? "_add" : "")\(looseWeights ? "_loose" : "")"
             + (prefetches == 1 ? "" : "_pf\(prefetches)")
     }
 
     func source(_ unit: VectorUnit) -> String {
         let tap = taps == .none ? "" : ", const int *taps, long nt"
         let rows = 0..<pixels, columns = 0..<vectors
-        var s = "MT_KERNEL void \(name)(const float *x, const float *w, const float *b, \(residual ? "const float *r, long rs, " : "")"
+        var s =
+            "MT_KERNEL void \(name)(const float *x, const float *w, const float *b, \(residual ? "const float *r, long rs, " : "")"
         s += "float *y, long kk, long ys, const float *pf\(tap)\(looseWeights ? ", long ws" : ""))\n{\n"
         if pixels == 1 { s += "    (void)ys;\(residual ? " (void)rs;" : "")\n" }
         for n in columns { s += "    V b\(n) = V_LOAD(b + \(n) * VL);\n" }
@@ -44,7 +51,8 @@ struct MatrixKernel: MicroKernel {
             s += "    for (long k = 0; k < kk; ++k) {\n"
             address = { "x[k + \($0 * pixelStride)]" }
         case .outer:
-            s += "    for (long t = 0; t < nt; ++t) {\n    const float *q = x + taps[t];\n    for (long k = 0; k < kk; ++k) {\n"
+            s +=
+                "    for (long t = 0; t < nt; ++t) {\n    const float *q = x + taps[t];\n    for (long k = 0; k < kk; ++k) {\n"
             address = { "q[k + \($0 * pixelStride)]" }
         case .flat:
             s += "    (void)kk;\n    for (long t = 0; t < nt; ++t) {\n    const float *q = x + taps[t];\n"
@@ -56,7 +64,9 @@ struct MatrixKernel: MicroKernel {
         s += prefetches > 0 ? "        pf += \(prefetches) * VL;\n" : "        (void)pf;\n"
         s += "        w += \(looseWeights ? "ws" : "\(vectors) * VL");\n"
         for m in rows {
-            s += "        s = \(address(m)); " + columns.map { "V_FMAS(a\(m)_\($0), s, w\($0));" }.joined(separator: " ") + "\n"
+            s +=
+                "        s = \(address(m)); " + columns.map { "V_FMAS(a\(m)_\($0), s, w\($0));" }.joined(separator: " ")
+                + "\n"
         }
         s += taps == .outer ? "    }\n    }\n" : "    }\n"
         for m in rows {
@@ -92,7 +102,8 @@ struct Tiling: Hashable, Sendable {
                 parts.append(Part(vectors: rest, panels: 1, pixels: Self.split(pixels, limit)))
             }
             let cost = parts.reduce(0.0) { sum, part in
-                sum + Double(part.panels) * part.pixels.reduce(0.0) { $0 + Double($1[1]) * Self.cost($1[0], part.vectors, depth) }
+                sum + Double(part.panels)
+                    * part.pixels.reduce(0.0) { $0 + Double($1[1]) * Self.cost($1[0], part.vectors, depth) }
             }
             if best == nil || cost < best!.cost * 0.999 { best = (cost, parts) }
         }

@@ -45,9 +45,12 @@ struct NodeEditor {
     func finish() -> Graph {
         var g = GraphBuilder(name: graph.name)
         var new = [Value?](repeating: nil, count: graph.valueCount)
-        for (input, name) in zip(graph.inputs, graph.inputNames) { new[input.id] = g.input(name, graph.type(of: input)) }
+        for (input, name) in zip(graph.inputs, graph.inputNames) {
+            new[input.id] = g.input(name, graph.type(of: input))
+        }
         for case let node? in nodes {
-            let results = g.copy(node, operands: node.operands.map { new[$0.id]! }, types: graph.types(of: node.results))
+            let results = g.copy(
+                node, operands: node.operands.map { new[$0.id]! }, types: graph.types(of: node.results))
             for (old, result) in zip(node.results, results) { new[old.id] = result }
         }
         return g.finish(outputs: graph.outputs.map { new[$0.id]! }, names: graph.outputNames)

@@ -12,7 +12,8 @@ struct PackedMatrix {
 
     /// - Parameter weights: `[Co][Ci][taps]`.
     init(
-        _ weights: [Float], bias: [Float], outputs: Int, inputs: Int, taps: Int, order: Order = .tapsOutside, pixels: Int,
+        _ weights: [Float], bias: [Float], outputs: Int, inputs: Int, taps: Int, order: Order = .tapsOutside,
+        pixels: Int,
         unit: VectorUnit, blob: inout WeightBlob
     ) {
         lanes = unit.lanes
@@ -73,14 +74,17 @@ struct PackedMatrix {
         for part in tiling.parts {
             let width = part.vectors * lanes, panel = width * steps
             lines.append("for (long p = 0; p < \(part.panels); ++p) {")
-            lines.append("    const float *w = W + \(offset) + p * \(panel), *b = W + \(bias + channel) + p * \(width), *n = w + \(panel);")
+            lines.append(
+                "    const float *w = W + \(offset) + p * \(panel), *b = W + \(bias + channel) + p * \(width), *n = w + \(panel);"
+            )
             lines.append("    (void)n;")
             if let scale {
                 lines.append("    for (long k = 0; k < \(depth); ++k) {")
                 lines.append("        float f = \(scale)[k];")
                 for v in 0..<part.vectors {
                     lines.append(
-                        "        V_STORE(\(scratch) + (k * \(part.vectors) + \(v)) * VL, V_SCALE(V_LOAD(w + (k * \(part.vectors) + \(v)) * VL), f));")
+                        "        V_STORE(\(scratch) + (k * \(part.vectors) + \(v)) * VL, V_SCALE(V_LOAD(w + (k * \(part.vectors) + \(v)) * VL), f));"
+                    )
                 }
                 lines += ["    }", "    w = \(scratch);"]
             }
@@ -95,13 +99,15 @@ struct PackedMatrix {
                 tile.prefetches = (part.vectors + tiles - 1) / tiles
                 let name = library.use(tile)
                 let at = { (base: String, stride: Int) in
-                    base + (pixel > 0 ? " + \(pixel * stride)" : "") + (piece[1] > 1 ? " + i * \(piece[0] * stride)" : "")
+                    base + (pixel > 0 ? " + \(pixel * stride)" : "")
+                        + (piece[1] > 1 ? " + i * \(piece[0] * stride)" : "")
                 }
                 let column = (channel > 0 ? " + \(channel)" : "") + (part.panels > 1 ? " + p * \(width)" : "")
                 var call = "\(name)(\(at(run.x, kernel.pixelStride)), w, b, "
                 if let r = run.residual { call += "\(at(r.base, r.stride))\(column), \(r.stride), " }
                 // A panel read once streams a little ahead of itself; one read by many tiles brings in its successor meanwhile.
-                let turn = piece[1] > 1 ? "n + i % \(part.vectors) * \(steps * lanes)" : tiles == 1 ? "w + \(width * 8)" : "n"
+                let turn =
+                    piece[1] > 1 ? "n + i % \(part.vectors) * \(steps * lanes)" : tiles == 1 ? "w + \(width * 8)" : "n"
                 call += "\(at(run.y, run.yStride))\(column), \(depth), \(run.yStride), \(turn)"
                 if let tapTable { call += ", \(tapTable), \(kernel.taps == .flat ? steps : taps)" }
                 call += ");"

@@ -49,6 +49,7 @@ extension Float {
     }
 
     fileprivate var tag: String {
-        self == rounded() && magnitude < 1e6 ? (self < 0 ? "m\(Int(magnitude))" : "\(Int(self))") : "x\(String(bitPattern, radix: 16))"
+        self == rounded() && magnitude < 1e6
+            ? (self < 0 ? "m\(Int(magnitude))" : "\(Int(self))") : "x\(String(bitPattern, radix: 16))"
     }
 }

@@ -18,7 +18,9 @@ struct ProductKernel: ScheduledKernel {
 
     /// What the node computes; `nil` where the kernel does not know it.
     static func shape(_ op: any Operator, _ x: [TensorType], _ y: TensorType) -> Shape? {
-        guard x.count >= 2, x[1].rank == 2, x[0].rank >= 1, x.allSatisfy({ $0.element == .f32 }), y.count > 0, y.rank >= 1 else { return nil }
+        guard x.count >= 2, x[1].rank == 2, x[0].rank >= 1, x.allSatisfy({ $0.element == .f32 }), y.count > 0,
+            y.rank >= 1
+        else { return nil }
         let columns = y.shape[y.rank - 1], rows = y.count / columns
         var shape = Shape(rows: rows, depth: 0, columns: columns, transposed: false, function: .identity)
         switch op {
@@ -42,7 +44,9 @@ struct ProductKernel: ScheduledKernel {
     }
 
     /// Whether the node can have this kernel.
-    static func takes(_ op: any Operator, _ x: [TensorType], _ y: TensorType, constants: [Bool], _ unit: VectorUnit) -> Bool {
+    static func takes(_ op: any Operator, _ x: [TensorType], _ y: TensorType, constants: [Bool], _ unit: VectorUnit)
+        -> Bool
+    {
         guard let shape = shape(op, x, y), constants[1], shape.bias.map({ constants[$0] }) ?? true else { return false }
         return shape.residual == nil || shape.columns % unit.lanes == 0
     }
@@ -55,7 +59,9 @@ struct ProductKernel: ScheduledKernel {
         var weights = try site.literal(1)
         if !shape.transposed {
             let rows = weights
-            for n in 0..<shape.columns { for k in 0..<shape.depth { weights[n * shape.depth + k] = rows[k * shape.columns + n] } }
+            for n in 0..<shape.columns {
+                for k in 0..<shape.depth { weights[n * shape.depth + k] = rows[k * shape.columns + n] }
+            }
         }
         func tensor(_ channels: Int) -> LayerTensor {
             LayerTensor(height: 1, width: shape.rows, channels: channels, pixelStride: channels)
@@ -65,7 +71,8 @@ struct ProductKernel: ScheduledKernel {
             layers: [
                 Layer(
                     kind: .dense(LayerWindow()), inputs: [0], output: 1, weights: weights,
-                    bias: try shape.bias.map { b throws(ExportError) in try site.literal(b) } ?? [], function: shape.function,
+                    bias: try shape.bias.map { b throws(ExportError) in try site.literal(b) } ?? [],
+                    function: shape.function,
                     name: site.node.name ?? "")
             ], input: 0, output: 1)
         var places = LayerCode()

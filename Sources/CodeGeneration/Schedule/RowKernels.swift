@@ -49,51 +49,53 @@ struct RowKernel: ScheduledKernel {
         var math: [String] = []
         switch site.node.op {
         case is Softmax:
-            text += fill("-3.0e38f") + """
-                    m = V_LOAD(q);
-                    for (long i = VL; i < \(whole); i += VL) m = v_max(m, V_LOAD(q + i));
-                    a = V_LANE(m, 0);
-                    for (int i = 1; i < VL; ++i) a = V_LANE(m, i) > a ? V_LANE(m, i) : a;
-                    m = V_SPLAT(a);
-                    s = V_ZERO;
-                    for (long i = 0; i < \(whole); i += VL) {
-                        const V e = v_exp2(V_SCALE(V_SUB(V_LOAD(q + i), m), 1.442695041f));
-                        s = V_ADD(s, e);
-                        V_STORE(o + i, e);
-                    }
-                    a = 0.0f;
-                    for (int i = 0; i < VL; ++i) a += V_LANE(s, i);
-                    m = V_SPLAT(1.0f / a);
-                    for (long i = 0; i < \(whole); i += VL) V_STORE(o + i, V_MUL(V_LOAD(o + i), m));
+            text +=
+                fill("-3.0e38f") + """
+                        m = V_LOAD(q);
+                        for (long i = VL; i < \(whole); i += VL) m = v_max(m, V_LOAD(q + i));
+                        a = V_LANE(m, 0);
+                        for (int i = 1; i < VL; ++i) a = V_LANE(m, i) > a ? V_LANE(m, i) : a;
+                        m = V_SPLAT(a);
+                        s = V_ZERO;
+                        for (long i = 0; i < \(whole); i += VL) {
+                            const V e = v_exp2(V_SCALE(V_SUB(V_LOAD(q + i), m), 1.442695041f));
+                            s = V_ADD(s, e);
+                            V_STORE(o + i, e);
+                        }
+                        a = 0.0f;
+                        for (int i = 0; i < VL; ++i) a += V_LANE(s, i);
+                        m = V_SPLAT(1.0f / a);
+                        for (long i = 0; i < \(whole); i += VL) V_STORE(o + i, V_MUL(V_LOAD(o + i), m));
 
-                """
+                    """
         default:
             math = ["sqrtf"]
             let share = (1 / Float(length)).cLiteral
-            text += fill("0.0f") + """
-                    s = V_ZERO;
-                    for (long i = 0; i < \(whole); i += VL) s = V_ADD(s, V_LOAD(q + i));
-                    a = 0.0f;
-                    for (int i = 0; i < VL; ++i) a += V_LANE(s, i);
-                    a *= \(share);
-                    m = V_SPLAT(a);
+            text +=
+                fill("0.0f") + """
+                        s = V_ZERO;
+                        for (long i = 0; i < \(whole); i += VL) s = V_ADD(s, V_LOAD(q + i));
+                        a = 0.0f;
+                        for (int i = 0; i < VL; ++i) a += V_LANE(s, i);
+                        a *= \(share);
+                        m = V_SPLAT(a);
 
-                """ + fill("a") + """
-                    s = V_ZERO;
-                    for (long i = 0; i < \(whole); i += VL) {
-                        const V d = V_SUB(V_LOAD(q + i), m);
-                        V_FMA(s, d, d);
-                    }
-                    a = 0.0f;
-                    for (int i = 0; i < VL; ++i) a += V_LANE(s, i);
-                    a = 1.0f / sqrtf(a * \(share) + \(Float(layerNorm(site.node.op, type.rank) ?? 0).cLiteral));
-                    for (long i = 0; i < \(length - length % lanes); i += VL) {
-                        V d = V_MUL(V_SCALE(V_SUB(V_LOAD(q + i), m), a), V_LOAD(x1 + i));
-                        \(site.operands.count == 3 ? "d = V_ADD(d, V_LOAD(x2 + i));" : "")
-                        V_STORE(o + i, d);
-                    }
+                    """ + fill("a") + """
+                        s = V_ZERO;
+                        for (long i = 0; i < \(whole); i += VL) {
+                            const V d = V_SUB(V_LOAD(q + i), m);
+                            V_FMA(s, d, d);
+                        }
+                        a = 0.0f;
+                        for (int i = 0; i < VL; ++i) a += V_LANE(s, i);
+                        a = 1.0f / sqrtf(a * \(share) + \(Float(layerNorm(site.node.op, type.rank) ?? 0).cLiteral));
+                        for (long i = 0; i < \(length - length % lanes); i += VL) {
+                            V d = V_MUL(V_SCALE(V_SUB(V_LOAD(q + i), m), a), V_LOAD(x1 + i));
+                            \(site.operands.count == 3 ? "d = V_ADD(d, V_LOAD(x2 + i));" : "")
+                            V_STORE(o + i, d);
+                        }
 
-                """
+                    """
             if padded {
                 let bias = site.operands.count == 3 ? " + x2[i]" : ""
                 text += "    for (long i = \(length - length % lanes); i < \(length); ++i) "
@@ -113,7 +115,8 @@ struct BatchedProductKernel: ScheduledKernel {
     static let name = "batched_product"
 
     static func takes(_ op: any Operator, _ x: [TensorType], _ y: TensorType) -> Bool {
-        guard let op = op as? MatMul, !op.transposesA, x.count == 2, x.allSatisfy({ $0.element == .f32 && $0.rank >= 2 && $0.count > 0 }),
+        guard let op = op as? MatMul, !op.transposesA, x.count == 2,
+            x.allSatisfy({ $0.element == .f32 && $0.rank >= 2 && $0.count > 0 }),
             x[0].shape.dropLast(2) == x[1].shape.dropLast(2)
         else { return false }
         // Small products are not worth packing.
@@ -122,8 +125,11 @@ struct BatchedProductKernel: ScheduledKernel {
 
     static func code(for site: NodeSite) throws(ExportError) -> NodeCode {
         let unit = try site.unit(), lanes = unit.lanes
-        guard let op = site.node.op as? MatMul, takes(op, site.operands, site.results[0]), let d = try? op.dimensions(site.operands) else {
-            throw ExportError(.invalid, "kernel 'batched_product' does not know \(site.node.op.mnemonic) of these types")
+        guard let op = site.node.op as? MatMul, takes(op, site.operands, site.results[0]),
+            let d = try? op.dimensions(site.operands)
+        else {
+            throw ExportError(
+                .invalid, "kernel 'batched_product' does not know \(site.node.op.mnemonic) of these types")
         }
         let batches = d.batch.reduce(1, *), vectors = unit.vectors(d.n), padded = vectors * lanes
         let tiling = Tiling(pixels: d.m, vectors: vectors, depth: d.k, unit: unit)
@@ -138,16 +144,21 @@ struct BatchedProductKernel: ScheduledKernel {
         var channel = 0
         for part in tiling.parts {
             let width = part.vectors * lanes
-            text += "    for (long p = 0; p < \(part.panels); ++p) {\n        const long c = \(channel) + p * \(width);\n"
-            text += "        const long n = \(d.n) - c < \(width) ? \(d.n) - c : \(width);\n        for (long k = 0; k < \(d.k); ++k) {\n"
-            text += op.transposesB
+            text +=
+                "    for (long p = 0; p < \(part.panels); ++p) {\n        const long c = \(channel) + p * \(width);\n"
+            text +=
+                "        const long n = \(d.n) - c < \(width) ? \(d.n) - c : \(width);\n        for (long k = 0; k < \(d.k); ++k) {\n"
+            text +=
+                op.transposesB
                 ? "            for (long i = 0; i < n; ++i) panel[k * \(width) + i] = b[(c + i) * \(d.k) + k];\n"
                 : "            for (long i = 0; i < n; ++i) panel[k * \(width) + i] = b[k * \(d.n) + c + i];\n"
             text += "            for (long i = n; i < \(width); ++i) panel[k * \(width) + i] = 0.0f;\n        }\n"
             var row = 0
             for piece in part.pixels {
-                let name = library.use(MatrixKernel(pixels: piece[0], vectors: part.vectors, pixelStride: d.k, prefetches: 0))
-                text += "        for (long i = 0; i < \(piece[1]); ++i) \(name)(a + (\(row) + i * \(piece[0])) * \(d.k), panel, zero, "
+                let name = library.use(
+                    MatrixKernel(pixels: piece[0], vectors: part.vectors, pixelStride: d.k, prefetches: 0))
+                text +=
+                    "        for (long i = 0; i < \(piece[1]); ++i) \(name)(a + (\(row) + i * \(piece[0])) * \(d.k), panel, zero, "
                 text += "y + (\(row) + i * \(piece[0])) * \(ys) + c, \(d.k), \(ys), panel);\n"
                 row += piece[0] * piece[1]
             }

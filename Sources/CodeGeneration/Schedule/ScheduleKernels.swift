@@ -51,7 +51,9 @@ private struct LayoutChoice {
         self.unit = unit
     }
 
-    mutating func rewrite(_ node: Node, _ operands: [Value], _ g: inout GraphBuilder, exact: Bool) throws(PassError) -> [Value]? {
+    mutating func rewrite(_ node: Node, _ operands: [Value], _ g: inout GraphBuilder, exact: Bool) throws(PassError)
+        -> [Value]?
+    {
         guard node.schedule.isEmpty, !(node.op is any SourceOperator) else { return nil }
         switch node.op {
         case let op as ConvolutionChain:
@@ -65,12 +67,16 @@ private struct LayoutChoice {
             var inputs = operands
             for i in op.branches.indices { inputs[3 * i] = channelsLast(operands[3 * i], &g) }
             return try append(node, inputs, "convolution", &g, exact)
-        case _ where isImageOperator(node) && operands.contains(where: { g.type(of: $0).layout != .plain || packed[$0] != nil }):
+        case _
+        where isImageOperator(node)
+            && operands.contains(where: { g.type(of: $0).layout != .plain || packed[$0] != nil }):
             return try append(node, operands.map { channelsLast($0, &g) }, "image", &g, exact)
         default:
             let inputs = operands.map { toPlain($0, &g) }
             let constants = operands.map { g.constant(of: $0) != nil }
-            if ProductKernel.takes(node.op, graph.types(of: node.operands), graph.type(of: node.results[0]), constants: constants, unit) {
+            if ProductKernel.takes(
+                node.op, graph.types(of: node.operands), graph.type(of: node.results[0]), constants: constants, unit)
+            {
                 return try append(node, inputs, ProductKernel.name, &g, exact)
             }
             let types = graph.types(of: node.operands), result = graph.type(of: node.results[0])
@@ -115,7 +121,8 @@ private struct LayoutChoice {
         _ node: Node, _ operands: [Value], _ kernel: String, _ g: inout GraphBuilder, _ exact: Bool
     ) throws(PassError) -> [Value] {
         var schedule = Schedule([
-            Attribute("kernel", .string(kernel)), Attribute("lanes", .integer(unit.lanes)), Attribute("registers", .integer(unit.registers)),
+            Attribute("kernel", .string(kernel)), Attribute("lanes", .integer(unit.lanes)),
+            Attribute("registers", .integer(unit.registers)),
             Attribute("cache", .integer(unit.l2)),
         ])
         let types = graph.types(of: node.results).map { isImage($0) ? $0.with(layout: layout($0)) : $0 }
@@ -126,7 +133,8 @@ private struct LayoutChoice {
             do throws(ExportError) {
                 choice = try ConvolutionKernel.choose(
                     NodeSite(
-                        Node(node.op, node.operands, node.results, name: node.name, schedule: schedule), operands: g.types(of: operands),
+                        Node(node.op, node.operands, node.results, name: node.name, schedule: schedule),
+                        operands: g.types(of: operands),
                         results: types, constants: constants), exact: exact)
             } catch { throw PassError(error.description) }
             if let winograd = choice.winograd { schedule["winograd"] = .integer(winograd) }

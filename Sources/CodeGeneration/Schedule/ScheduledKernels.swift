@@ -4,9 +4,13 @@ import Operators
 extension NodeSite {
     /// The vector unit that the schedule was made for.
     func unit() throws(ExportError) -> VectorUnit {
-        guard case .integer(let lanes)? = node.schedule["lanes"], case .integer(let registers)? = node.schedule["registers"],
+        guard case .integer(let lanes)? = node.schedule["lanes"],
+            case .integer(let registers)? = node.schedule["registers"],
             [4, 8, 16].contains(lanes), (8...32).contains(registers)
-        else { throw ExportError(.invalid, "\(node.op.mnemonic): a kernel's schedule needs lanes (4, 8 or 16) and registers (8 to 32)") }
+        else {
+            throw ExportError(
+                .invalid, "\(node.op.mnemonic): a kernel's schedule needs lanes (4, 8 or 16) and registers (8 to 32)")
+        }
         var unit = VectorUnit(lanes: lanes, registers: registers)
         if case .integer(let bytes)? = node.schedule["cache"], bytes > 0 { unit.l2 = bytes }
         return unit
@@ -29,7 +33,8 @@ extension NodeSite {
         case .channelsLast(let padding):
             t.pixelStride = (t.channels + padding - 1) / padding * padding
             guard t.pixelStride! % unit.lanes == 0 else {
-                throw ExportError(.invalid, "\(node.op.mnemonic): channels should be padded to whole vectors, found \(type)")
+                throw ExportError(
+                    .invalid, "\(node.op.mnemonic): channels should be padded to whole vectors, found \(type)")
             }
         }
         return t
@@ -37,7 +42,8 @@ extension NodeSite {
 
     func literal(_ operand: Int) throws(ExportError) -> [Float] {
         guard let literal = constants[operand] else {
-            throw ExportError(.invalid, "\(node.op.mnemonic): operand \(operand) should be a constant, so that it can be packed")
+            throw ExportError(
+                .invalid, "\(node.op.mnemonic): operand \(operand) should be a constant, so that it can be packed")
         }
         return literal.floats
     }
@@ -47,7 +53,8 @@ extension LayerWindow {
     /// `nil` where the two dimensions differ, which the kernels do not know.
     init?(_ w: Window) {
         guard w.kernel[0] == w.kernel[1], w.stride[0] == w.stride[1], w.dilation[0] == w.dilation[1] else { return nil }
-        self.init(size: w.kernel[0], stride: w.stride[0], dilation: w.dilation[0], top: w.padding[0], left: w.padding[1])
+        self.init(
+            size: w.kernel[0], stride: w.stride[0], dilation: w.dilation[0], top: w.padding[0], left: w.padding[1])
     }
 }
 
@@ -90,11 +97,14 @@ struct ConvolutionKernel: ScheduledKernel {
         for (i, layer) in program.layers.enumerated() {
             switch layer.kind {
             case .dense(let window) where emitter.isWinogradCase(layer, window):
-                let tile = exact ? 0 : emitter.winograd(program.tensors[layer.inputs[0]], program.tensors[layer.output])?.tile ?? 0
+                let tile =
+                    exact
+                    ? 0 : emitter.winograd(program.tensors[layer.inputs[0]], program.tensors[layer.output])?.tile ?? 0
                 choice.winograd = max(choice.winograd ?? 0, tile)
             case .depthwise:
                 let next = i + 1 < program.layers.count ? program.layers[i + 1] : nil
-                choice.band = emitter.defaultBand(producer: i > 0 ? program.layers[i - 1] : nil, depthwise: layer, project: next)
+                choice.band = emitter.defaultBand(
+                    producer: i > 0 ? program.layers[i - 1] : nil, depthwise: layer, project: next)
             default: break
             }
         }
@@ -124,7 +134,8 @@ struct ConvolutionKernel: ScheduledKernel {
     }
 
     private static func chain(
-        _ op: ConvolutionChain, _ site: NodeSite, _ unit: VectorUnit, _ program: inout LayerProgram, _ places: inout LayerCode
+        _ op: ConvolutionChain, _ site: NodeSite, _ unit: VectorUnit, _ program: inout LayerProgram,
+        _ places: inout LayerCode
     ) throws(ExportError) {
         program.tensors = [try site.tensor(site.operands[0], unit)]
         places.places[0] = .operand(0)
@@ -141,9 +152,12 @@ struct ConvolutionKernel: ScheduledKernel {
             if last {
                 tensor = try site.tensor(site.results[0], unit)
             } else {
-                tensor = try site.tensor(type.with(layout: .channelsLast(padding: unit.pixelStride(type.shape[1]))), unit)
+                tensor = try site.tensor(
+                    type.with(layout: .channelsLast(padding: unit.pixelStride(type.shape[1]))), unit)
             }
-            if last && tensor.planes { throw ExportError(.invalid, "\(op.mnemonic): the result should be channels-last") }
+            if last && tensor.planes {
+                throw ExportError(.invalid, "\(op.mnemonic): the result should be channels-last")
+            }
             tensor.parent = nil
             program.tensors.append(tensor)
             let output = program.tensors.count - 1
@@ -173,7 +187,8 @@ struct ConvolutionKernel: ScheduledKernel {
     }
 
     private static func join(
-        _ op: JoinedConvolutions, _ site: NodeSite, _ unit: VectorUnit, _ program: inout LayerProgram, _ places: inout LayerCode
+        _ op: JoinedConvolutions, _ site: NodeSite, _ unit: VectorUnit, _ program: inout LayerProgram,
+        _ places: inout LayerCode
     ) throws(ExportError) {
         program.tensors = [try site.tensor(site.results[0], unit)]
         places.places[0] = .result(0)
@@ -188,13 +203,15 @@ struct ConvolutionKernel: ScheduledKernel {
             part.parent = 0
             part.offset = offset
             guard offset % unit.lanes == 0 else {
-                throw ExportError(.invalid, "\(op.mnemonic): branches should fill whole vectors, found \(offset) channels")
+                throw ExportError(
+                    .invalid, "\(op.mnemonic): branches should fill whole vectors, found \(offset) channels")
             }
             offset += part.channels
             program.tensors.append(part)
             let output = program.tensors.count - 1
             program.layers.append(
-                try layer(branch, site.operands[3 * i + 1], site, weights: 3 * i + 1, input: output - 1, output: output))
+                try layer(branch, site.operands[3 * i + 1], site, weights: 3 * i + 1, input: output - 1, output: output)
+            )
             places.dropped += i == 0 ? [2] : [3 * i + 1, 3 * i + 2]
         }
     }
@@ -204,13 +221,18 @@ struct ConvolutionKernel: ScheduledKernel {
     ) throws(ExportError) -> Layer {
         guard let window = LayerWindow(stage.convolution.window(filter)),
             let function = PointwiseFunction(stage.function, stage.parameters)
-        else { throw ExportError(.invalid, "\(site.node.op.mnemonic): no kernel for \(stage.convolution) with '\(stage.function)'") }
+        else {
+            throw ExportError(
+                .invalid, "\(site.node.op.mnemonic): no kernel for \(stage.convolution) with '\(stage.function)'")
+        }
         let groups = stage.convolution.groups
         guard groups == 1 || (groups == filter.shape[0] && filter.shape[1] == 1) else {
-            throw ExportError(.invalid, "\(site.node.op.mnemonic): kernels know one group, or one a channel; found \(groups)")
+            throw ExportError(
+                .invalid, "\(site.node.op.mnemonic): kernels know one group, or one a channel; found \(groups)")
         }
         return Layer(
-            kind: groups == 1 ? .dense(window) : .depthwise(window), inputs: [input], output: output, weights: try site.literal(weights),
+            kind: groups == 1 ? .dense(window) : .depthwise(window), inputs: [input], output: output,
+            weights: try site.literal(weights),
             bias: try site.literal(weights + 1), function: function, name: site.node.name ?? "")
     }
 }
@@ -248,7 +270,9 @@ struct ImageKernel: ScheduledKernel {
         default: throw ExportError(.invalid, "kernel 'image' does not know \(site.node.op.mnemonic)")
         }
         program.layers = [
-            Layer(kind: kind, inputs: Array(site.operands.indices), output: program.output, function: function, name: site.node.name ?? "")
+            Layer(
+                kind: kind, inputs: Array(site.operands.indices), output: program.output, function: function,
+                name: site.node.name ?? "")
         ]
         var emitter = LayerEmitter(program, unit: unit)
         emitter.emit()
@@ -269,7 +293,9 @@ struct ReorderKernel: ScheduledKernel {
 
     static func code(for site: NodeSite) throws(ExportError) -> NodeCode {
         let from = site.operands[0], to = site.results[0]
-        guard from.element == .f32, from.rank == 4 else { throw ExportError(.invalid, "kernel 'reorder' works on f32 images, found \(from)") }
+        guard from.element == .f32, from.rank == 4 else {
+            throw ExportError(.invalid, "kernel 'reorder' works on f32 images, found \(from)")
+        }
         let n = from.shape[0], c = from.shape[1], p = from.shape[2] * from.shape[3]
         func index(_ type: TensorType) -> (index: String, stride: Int) {
             switch type.layout {
@@ -282,7 +308,9 @@ struct ReorderKernel: ScheduledKernel {
         let x = index(from), y = index(to)
         var code = "for (size_t n = 0; n < \(n); ++n)\n    for (size_t p = 0; p < \(p); ++p) {\n"
         code += "        for (size_t c = 0; c < \(c); ++c) y0[\(y.index)] = x0[\(x.index)];\n"
-        if to.layout != .plain, y.stride > c { code += "        for (size_t c = \(c); c < \(y.stride); ++c) y0[\(y.index)] = 0.0f;\n" }
+        if to.layout != .plain, y.stride > c {
+            code += "        for (size_t c = \(c); c < \(y.stride); ++c) y0[\(y.index)] = 0.0f;\n"
+        }
         return NodeCode(CBody(code + "    }\n"))
     }
 }

@@ -15,7 +15,8 @@ struct Winograd: Hashable, Sendable {
         let sixth = 1.0 / 6, twelfth = 1.0 / 12, part = 1.0 / 24
         let small: [[Double]] = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]
         let large: [[Double]] = [
-            [0.25, 0, 0], [-sixth, -sixth, -sixth], [-sixth, sixth, -sixth], [part, twelfth, sixth], [part, -twelfth, sixth], [0, 0, 1],
+            [0.25, 0, 0], [-sixth, -sixth, -sixth], [-sixth, sixth, -sixth], [part, twelfth, sixth],
+            [part, -twelfth, sixth], [0, 0, 1],
         ]
         return tile == 2 ? small : large
     }
@@ -44,7 +45,8 @@ struct Winograd: Hashable, Sendable {
 
     /// The transform with the fewest cycles by a model, or `nil` where the direct convolution is as good.
     static func choose(_ x: LayerTensor, _ y: LayerTensor, unit: VectorUnit) -> Winograd? {
-        let depth = Double(x.channels), inputs = Double(unit.vectors(x.channels)), outputs = Double(unit.vectors(y.channels))
+        let depth = Double(x.channels), inputs = Double(unit.vectors(x.channels)),
+            outputs = Double(unit.vectors(y.channels))
         var best = (cost: Double(y.pixels) * 9 * depth * outputs * 0.9, choice: Winograd?.none)
         for tile in [4, 2] {
             let w = Winograd(tile: tile)
@@ -71,7 +73,8 @@ struct WinogradInputKernel: MicroKernel {
         s += "        for (long j = 0; j < \(n); ++j) {\n            const float *q = x + j * pixel;\n"
         s += "            V " + (0..<n).map { "d\($0) = V_LOAD(q + \($0) * row)" }.joined(separator: ", ") + ";\n"
         s += transform { "t[\($0 * n) + j] = \($1);" }
-        s += "        }\n        for (long i = 0; i < \(n); ++i) {\n            const V *q = t + i * \(n);\n            float *o = u + i * \(n) * step;\n"
+        s +=
+            "        }\n        for (long i = 0; i < \(n); ++i) {\n            const V *q = t + i * \(n);\n            float *o = u + i * \(n) * step;\n"
         s += "            V " + (0..<n).map { "d\($0) = q[\($0)]" }.joined(separator: ", ") + ";\n"
         s += transform { "V_STORE(o + \($0) * step, \($1));" }
         return s + "        }\n    }\n}\n"
@@ -81,12 +84,14 @@ struct WinogradInputKernel: MicroKernel {
         let lines: [String]
         if winograd.tile == 2 {
             lines = [
-                store(0, "V_SUB(d0, d2)"), store(1, "V_ADD(d1, d2)"), store(2, "V_SUB(d2, d1)"), store(3, "V_SUB(d1, d3)"),
+                store(0, "V_SUB(d0, d2)"), store(1, "V_ADD(d1, d2)"), store(2, "V_SUB(d2, d1)"),
+                store(3, "V_SUB(d1, d3)"),
             ]
         } else {
             lines = [
                 "V e0 = d4, e1 = d3, e2 = V_SUB(d4, d2), e3 = V_SUB(d3, d1), e4 = V_ADD(d4, V_SCALE(d0, 4.0f)), e5 = V_ADD(d5, V_SCALE(d1, 4.0f));",
-                "V_FMAS(e0, -4.0f, d2); V_FMAS(e1, -4.0f, d1); V_FMAS(e4, -5.0f, d2); V_FMAS(e5, -5.0f, d3);", "e3 = V_ADD(e3, e3);",
+                "V_FMAS(e0, -4.0f, d2); V_FMAS(e1, -4.0f, d1); V_FMAS(e4, -5.0f, d2); V_FMAS(e5, -5.0f, d3);",
+                "e3 = V_ADD(e3, e3);",
                 store(0, "e4"), store(1, "V_ADD(e0, e1)"), store(2, "V_SUB(e0, e1)"), store(3, "V_ADD(e2, e3)"),
                 store(4, "V_SUB(e2, e3)"), store(5, "e5"),
             ]
@@ -106,14 +111,16 @@ struct WinogradOutputKernel: MicroKernel {
 
     func source(_ unit: VectorUnit) -> String {
         let n = winograd.side, m = winograd.tile
-        var s = "MT_KERNEL void \(name)(const float *x, long step, const float *b, \(residual ? "const float *r, long rrow, long rpixel, " : "")"
+        var s =
+            "MT_KERNEL void \(name)(const float *x, long step, const float *b, \(residual ? "const float *r, long rrow, long rpixel, " : "")"
         s += "float *y, long row, long pixel, long height, long width)\n{\n"
         s += "    for (long c = 0; c < \(vectors); ++c, x += VL, y += VL, b += VL\(residual ? ", r += VL" : "")) {\n"
         s += "        V t[\(m * n)], bias = V_LOAD(b);\n"
         s += "        for (long j = 0; j < \(n); ++j) {\n            const float *q = x + j * step;\n"
         s += "            V " + (0..<n).map { "d\($0) = V_LOAD(q + \($0 * n) * step)" }.joined(separator: ", ") + ";\n"
         s += transform(bias: nil) { "t[\($0 * n) + j] = \($1);" }
-        s += "        }\n        for (long i = 0; i < height; ++i) {\n            const V *q = t + i * \(n);\n            float *o = y + i * row;\n"
+        s +=
+            "        }\n        for (long i = 0; i < height; ++i) {\n            const V *q = t + i * \(n);\n            float *o = y + i * row;\n"
         if residual { s += "            const float *e = r + i * rrow;\n" }
         s += "            V " + (0..<n).map { "d\($0) = q[\($0)]" }.joined(separator: ", ") + ";\n"
         s += transform(bias: "bias") {

@@ -77,16 +77,20 @@ public struct ConvolutionChain: Operator {
         let clip = Stage(point, function: "clip", parameters: [0, 1])
         return [
             Specimen(
-                ConvolutionChain([Stage(dense, function: "relu")], residual: true), on: .f32(1, 2, 4, 5), .f32(3, 2, 3, 3), .f32(3),
+                ConvolutionChain([Stage(dense, function: "relu")], residual: true), on: .f32(1, 2, 4, 5),
+                .f32(3, 2, 3, 3), .f32(3),
                 .f32(1, 3, 4, 5), differentiable: false),
             Specimen(
-                ConvolutionChain([clip, Stage(depthwise, function: "silu"), Stage(point)]), on: .f32(1, 2, 5, 6), .f32(6, 2, 1, 1),
+                ConvolutionChain([clip, Stage(depthwise, function: "silu"), Stage(point)]), on: .f32(1, 2, 5, 6),
+                .f32(6, 2, 1, 1),
                 .f32(6), .f32(6, 1, 3, 3), .f32(6), .f32(4, 6, 1, 1), .f32(4), differentiable: false),
             Specimen(
-                ConvolutionChain([Stage(depthwise, function: "hard_swish")], means: true), on: .f32(1, 6, 5, 5), .f32(6, 1, 3, 3), .f32(6),
+                ConvolutionChain([Stage(depthwise, function: "hard_swish")], means: true), on: .f32(1, 6, 5, 5),
+                .f32(6, 1, 3, 3), .f32(6),
                 differentiable: false),
             Specimen(
-                ConvolutionChain([Stage(point)], scaled: true), on: .f32(1, 3, 4, 4), .f32(5, 3, 1, 1), .f32(5), .f32(1, 3, 1, 1),
+                ConvolutionChain([Stage(point)], scaled: true), on: .f32(1, 3, 4, 4), .f32(5, 3, 1, 1), .f32(5),
+                .f32(1, 3, 1, 1),
                 differentiable: false),
         ]
     }
@@ -139,7 +143,8 @@ public struct JoinedConvolutions: Operator {
     public static var specimens: [Specimen] {
         [
             Specimen(
-                JoinedConvolutions([.init(Conv2D(), function: "relu"), .init(Conv2D(kernel: 3))]), on: .f32(1, 2, 4, 3), .f32(3, 2, 1, 1),
+                JoinedConvolutions([.init(Conv2D(), function: "relu"), .init(Conv2D(kernel: 3))]), on: .f32(1, 2, 4, 3),
+                .f32(3, 2, 1, 1),
                 .f32(3), .f32(1, 2, 4, 3), .f32(2, 2, 3, 3), .f32(2), differentiable: false)
         ]
     }

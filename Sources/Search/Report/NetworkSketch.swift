@@ -58,7 +58,9 @@ public struct NetworkSketch: Hashable, Codable, Sendable {
         stages = [fixed("stem", space.stem)]
         for stage in space.stages {
             var blocks: [Block] = []
-            if let reduction = stage.reduction { blocks.append(block(reduction.label, reduction, stage.name + ".reduction")) }
+            if let reduction = stage.reduction {
+                blocks.append(block(reduction.label, reduction, stage.name + ".reduction"))
+            }
             for position in stage.body {
                 let prefix = "\(stage.name).\(position.name)"
                 switch position.content {
@@ -78,7 +80,9 @@ public struct NetworkSketch: Hashable, Codable, Sendable {
         stages.append(fixed("head", space.head))
         if space.cells.count == 1 {
             let cell = space.cells[0]
-            let edges = (0..<cell.edgeCount).map { space.sites[cell.firstSite + $0].alternatives[architecture[cell.firstSite + $0]] }
+            let edges = (0..<cell.edgeCount).map {
+                space.sites[cell.firstSite + $0].alternatives[architecture[cell.firstSite + $0]]
+            }
             self.cell = Cell(nodes: cell.nodes, operators: edges)
         } else {
             cell = nil
@@ -91,7 +95,9 @@ extension NetworkSketch {
     func drawing() -> SVG {
         let columnWidth = 128.0, gap = 22.0, top = 64.0
         let most = Double(stages.flatMap(\.blocks).map(\.macs).max() ?? 1)
-        func height(_ block: Block) -> Double { block.label == "skip" ? 20 : 30 + 26 * (Double(block.macs) / max(most, 1)).squareRoot() }
+        func height(_ block: Block) -> Double {
+            block.label == "skip" ? 20 : 30 + 26 * (Double(block.macs) / max(most, 1)).squareRoot()
+        }
         let tallest = stages.map { $0.blocks.reduce(0) { $0 + height($1) + 8 } }.max() ?? 0
         let width = Double(stages.count) * (columnWidth + gap) - gap + 2
         var svg = SVG(width: width, height: top + tallest + 6)
@@ -99,9 +105,13 @@ extension NetworkSketch {
             let x = Double(index) * (columnWidth + gap) + 1
             svg.text(x, 14, stage.name, "strong")
             let shape = stage.blocks.last { !$0.shape.isEmpty }?.shape ?? []
-            let size = shape.count == 3 ? "\(shape[1])×\(shape[2]), \(shape[0]) channels" : shape.map { "\($0)" }.joined(separator: "×")
+            let size =
+                shape.count == 3
+                ? "\(shape[1])×\(shape[2]), \(shape[0]) channels" : shape.map { "\($0)" }.joined(separator: "×")
             svg.text(x, 29, size, "tiny")
-            for (line, setting) in stage.settings.filter({ !$0.hasPrefix("width") && $0 != "squeeze_excite 0" }).prefix(2).enumerated() {
+            for (line, setting) in stage.settings.filter({ !$0.hasPrefix("width") && $0 != "squeeze_excite 0" }).prefix(
+                2
+            ).enumerated() {
                 svg.text(x, 42 + 12 * Double(line), setting.replacing("_", with: " "), "tiny")
             }
             var y = top
@@ -112,12 +122,15 @@ extension NetworkSketch {
             }
             for block in stage.blocks {
                 let tall = height(block)
-                let title = "\(block.label): \(block.shape.map { "\($0)" }.joined(separator: "×")), "
+                let title =
+                    "\(block.label): \(block.shape.map { "\($0)" }.joined(separator: "×")), "
                     + "\(Constraint.Unit.macs.text(Double(block.macs))) MACs, \(Constraint.Unit.count.text(Double(block.weights))) weights"
                 let dashed = block.label == "skip" ? " stroke=\"var(--mark)\" stroke-dasharray=\"4 3\"" : ""
-                svg.rectangle(x, y, columnWidth, tall, radius: 6, "fill=\"var(--\(colour(block)))\"\(dashed)", title: title)
+                svg.rectangle(
+                    x, y, columnWidth, tall, radius: 6, "fill=\"var(--\(colour(block)))\"\(dashed)", title: title)
                 let inverse = ["k5", "k7"].contains(colour(block))
-                svg.text(x + 10, y + (tall > 38 ? tall / 2 - 2 : tall / 2 + 4), name(block), inverse ? "inverse" : "block")
+                svg.text(
+                    x + 10, y + (tall > 38 ? tall / 2 - 2 : tall / 2 + 4), name(block), inverse ? "inverse" : "block")
                 if tall > 38 {
                     let cost = Constraint.Unit.macs.text(Double(block.macs)) + " MACs"
                     svg.text(x + 10, y + tall / 2 + 12, cost, inverse ? "inverse" : "tiny")
@@ -163,14 +176,17 @@ extension NetworkSketch {
                 let centre = (x(from) + x(to)) / 2
                 svg.add(
                     "<path d=\"M\(SVG.number(x(from))) \(SVG.number(middle)) Q\(SVG.number(centre)) "
-                        + "\(SVG.number(middle + 2 * lift)) \(SVG.number(x(to))) \(SVG.number(middle))\" class=\"wire\"/>")
+                        + "\(SVG.number(middle + 2 * lift)) \(SVG.number(x(to))) \(SVG.number(middle))\" class=\"wire\"/>"
+                )
                 svg.text(centre, middle + lift - 6, op.replacing("_", with: " "), "block", anchor: "middle")
             }
         }
         for node in 0..<cell.nodes {
             let style = node == 0 || node == cell.nodes - 1 ? "winner" : "finalist"
             svg.circle(x(node), middle, 13, style)
-            svg.text(x(node), middle + 4, node == 0 ? "in" : node == cell.nodes - 1 ? "out" : "\(node)", "inverse", anchor: "middle")
+            svg.text(
+                x(node), middle + 4, node == 0 ? "in" : node == cell.nodes - 1 ? "out" : "\(node)", "inverse",
+                anchor: "middle")
         }
         return svg
     }

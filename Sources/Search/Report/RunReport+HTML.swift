@@ -86,13 +86,15 @@ extension RunReport {
 
     private var network: String? {
         guard let sketch = record.sketch else { return nil }
-        var parts = "<div class=\"scroll\">\(sketch.drawing().rendered(label: "the found network", standalone: false).replacing("<svg ", with: "<svg width=\"\(SVG.number(sketch.drawing().width))\" ", maxReplacements: 1))</div>"
+        var parts =
+            "<div class=\"scroll\">\(sketch.drawing().rendered(label: "the found network", standalone: false).replacing("<svg ", with: "<svg width=\"\(SVG.number(sketch.drawing().width))\" ", maxReplacements: 1))</div>"
         if let cell = sketch.cellDrawing() {
             parts += "<h2>The cell</h2>\(cell.rendered(label: "the cell"))"
         }
         let legend = key("k3", "3×3") + key("k5", "5×5") + key("k7", "7×7") + key("k1", "1×1") + key("other", "other")
         let text = record.winner.map { "<pre>\(escaped($0.text))</pre>" } ?? ""
-        return "<section><h2>The found network</h2>\(parts)<p class=\"note\">\(legend). Height grows with cost; ×3 and ×6 are "
+        return
+            "<section><h2>The found network</h2>\(parts)<p class=\"note\">\(legend). Height grows with cost; ×3 and ×6 are "
             + "expansions; dashed places are skipped.</p>\(text)</section>"
     }
 
@@ -100,18 +102,22 @@ extension RunReport {
         guard let prediction = prediction() else { return nil }
         var text = ""
         if let model = record.model {
-            text = "Fitted to \(model.measured) candidates whose own generated C was compiled and timed. Held-out error "
+            text =
+                "Fitted to \(model.measured) candidates whose own generated C was compiled and timed. Held-out error "
                 + "\(decimal(100 * model.heldOutError, 1)) %, rank correlation (Kendall) \(decimal(model.kendall, 2))."
         }
-        let second = progress().map { "<div><h2>The search</h2>\($0.rendered(label: "accuracy over candidates"))</div>" } ?? ""
-        return "<section><div class=\"two\"><div><h2>Latency model</h2>\(prediction.rendered(label: "predicted against measured latency"))"
+        let second =
+            progress().map { "<div><h2>The search</h2>\($0.rendered(label: "accuracy over candidates"))</div>" } ?? ""
+        return
+            "<section><div class=\"two\"><div><h2>Latency model</h2>\(prediction.rendered(label: "predicted against measured latency"))"
             + "<p class=\"note\">\(text)</p></div>\(second)</div></section>"
     }
 
     private var time: String? {
         guard let timeline = timeline() else { return nil }
         let total = record.phases.reduce(0) { $0 + $1.seconds }
-        return "<section><h2>Where the time went: \(duration(total))</h2>\(timeline.rendered(label: "time by phase"))</section>"
+        return
+            "<section><h2>Where the time went: \(duration(total))</h2>\(timeline.rendered(label: "time by phase"))</section>"
     }
 
     private var finalists: String? {
@@ -122,7 +128,8 @@ extension RunReport {
                 + "<td class=\"n\">\(trial.predictedLatency.map { decimal($0, 3) } ?? "")</td>"
                 + "<td class=\"n\">\(trial.measuredLatency.map { decimal($0, 3) } ?? "")</td><td><code>\(escaped(trial.text))</code></td></tr>"
         }
-        return "<section><h2>Finalists</h2><table><tr><th class=\"n\">accuracy, %</th><th class=\"n\">predicted, ms</th>"
+        return
+            "<section><h2>Finalists</h2><table><tr><th class=\"n\">accuracy, %</th><th class=\"n\">predicted, ms</th>"
             + "<th class=\"n\">measured, ms</th><th>architecture</th></tr>\(body.joined())</table></section>"
     }
 
@@ -130,7 +137,10 @@ extension RunReport {
         let rows = record.settings.map { pair in
             "<tr><th>\(escaped(pair.first ?? ""))</th><td>\(escaped(pair.dropFirst().joined(separator: " ")))</td></tr>"
         }
-        let how = record.howToRun.isEmpty ? "" : "<h2 style=\"margin-top:20px\">Running the C</h2><pre>\(escaped(record.howToRun.joined(separator: "\n")))</pre>"
+        let how =
+            record.howToRun.isEmpty
+            ? ""
+            : "<h2 style=\"margin-top:20px\">Running the C</h2><pre>\(escaped(record.howToRun.joined(separator: "\n")))</pre>"
         return "<section><h2>How it was found</h2><table>\(rows.joined())</table>\(how)</section>"
     }
 

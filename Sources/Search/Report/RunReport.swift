@@ -38,7 +38,8 @@ public struct RunReport: Sendable {
             y: .init("accuracy (%)", accuracies))
         func title(_ trial: Trial) -> String {
             let kind = trial.measuredLatency == nil ? "predicted" : "measured"
-            return "\(decimal(100 * (trial.accuracy ?? 0), 2)) %, \(decimal(trial.latency ?? 0, 3)) ms \(kind)\n\(trial.text)"
+            return
+                "\(decimal(100 * (trial.accuracy ?? 0), 2)) %, \(decimal(trial.latency ?? 0, 3)) ms \(kind)\n\(trial.text)"
         }
         for trial in shown where trial.kind == .candidate || trial.kind == .calibration {
             plot.dot(trial.latency ?? 0, 100 * (trial.accuracy ?? 0), 3.2, "dot", title: title(trial))
@@ -60,13 +61,16 @@ public struct RunReport: Sendable {
         guard pairs.count > 1 else { return nil }
         let all = pairs.compactMap(\.predictedLatency) + pairs.compactMap(\.measuredLatency)
         var plot = Plot(
-            width: 420, height: 360, x: .init("measured (ms)", all, count: 5), y: .init("predicted (ms)", all, count: 5))
+            width: 420, height: 360, x: .init("measured (ms)", all, count: 5), y: .init("predicted (ms)", all, count: 5)
+        )
         plot.diagonal()
         for trial in pairs {
             let style = trial.kind == .calibration ? "dot" : trial.kind == .winner ? "winner" : "finalist"
             plot.dot(
                 trial.measuredLatency ?? 0, trial.predictedLatency ?? 0, trial.kind == .calibration ? 4 : 5.5, style,
-                title: "measured \(decimal(trial.measuredLatency ?? 0, 3)) ms, predicted \(decimal(trial.predictedLatency ?? 0, 3)) ms\n\(trial.text)")
+                title:
+                    "measured \(decimal(trial.measuredLatency ?? 0, 3)) ms, predicted \(decimal(trial.predictedLatency ?? 0, 3)) ms\n\(trial.text)"
+            )
         }
         return plot.svg
     }
@@ -101,7 +105,8 @@ public struct RunReport: Sendable {
         for (index, phase) in record.phases.enumerated() {
             let part = phase.seconds / total * width
             let fill = "fill=\"var(--\(colours[index % colours.count]))\""
-            svg.rectangle(x, 0, max(part - 1.5, 0.5), 24, radius: 3, fill, title: "\(phase.name): \(duration(phase.seconds))")
+            svg.rectangle(
+                x, 0, max(part - 1.5, 0.5), 24, radius: 3, fill, title: "\(phase.name): \(duration(phase.seconds))")
             x += part
             let (column, line) = (Double(index % 2) * width / 2, Double(index / 2))
             svg.rectangle(column, 38 + line * row, 11, 11, radius: 2, fill)

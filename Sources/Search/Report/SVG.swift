@@ -34,11 +34,14 @@ struct SVG {
     }
 
     mutating func rectangle(
-        _ x: Double, _ y: Double, _ width: Double, _ height: Double, radius: Double = 0, _ style: String, title: String = ""
+        _ x: Double, _ y: Double, _ width: Double, _ height: Double, radius: Double = 0, _ style: String,
+        title: String = ""
     ) {
         let (a, b, c, d) = (Self.number(x), Self.number(y), Self.number(max(width, 0)), Self.number(max(height, 0)))
         let hint = title.isEmpty ? "" : "<title>\(escaped(title))</title>"
-        add("<rect x=\"\(a)\" y=\"\(b)\" width=\"\(c)\" height=\"\(d)\" rx=\"\(Self.number(radius))\" \(style)>\(hint)</rect>")
+        add(
+            "<rect x=\"\(a)\" y=\"\(b)\" width=\"\(c)\" height=\"\(d)\" rx=\"\(Self.number(radius))\" \(style)>\(hint)</rect>"
+        )
     }
 
     mutating func circle(_ x: Double, _ y: Double, _ radius: Double, _ style: String, title: String = "") {
@@ -56,7 +59,8 @@ struct SVG {
     }
 
     mutating func text(
-        _ x: Double, _ y: Double, _ text: String, _ style: String = "label", anchor: String = "start", turned: Bool = false
+        _ x: Double, _ y: Double, _ text: String, _ style: String = "label", anchor: String = "start",
+        turned: Bool = false
     ) {
         let turn = turned ? " transform=\"rotate(-90 \(Self.number(x)) \(Self.number(y)))\"" : ""
         add(
@@ -68,8 +72,12 @@ struct SVG {
     func rendered(label: String, standalone: Bool = false) -> String {
         let size = "viewBox=\"0 0 \(Self.number(width)) \(Self.number(height))\""
         let fixed = standalone ? " width=\"\(Self.number(width))\" height=\"\(Self.number(height))\"" : ""
-        let style = standalone ? "<style>\(ReportStyle.light) \(ReportStyle.drawing)</style><rect width=\"100%\" height=\"100%\" class=\"paper\"/>" : ""
-        return "<svg xmlns=\"http://www.w3.org/2000/svg\" \(size)\(fixed) role=\"img\" aria-label=\"\(escaped(label))\">"
+        let style =
+            standalone
+            ? "<style>\(ReportStyle.light) \(ReportStyle.drawing)</style><rect width=\"100%\" height=\"100%\" class=\"paper\"/>"
+            : ""
+        return
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" \(size)\(fixed) role=\"img\" aria-label=\"\(escaped(label))\">"
             + style + body.joined(separator: "\n") + "</svg>"
     }
 }

@@ -28,14 +28,18 @@ public struct RunFolder: Sendable {
             let entries = (try? files.contentsOfDirectory(atPath: path)) ?? []
             if !entries.isEmpty {
                 guard force else {
-                    throw SearchError(.outputExists, "\(path): the folder exists. Choose another, resume it, or replace it with --force")
+                    throw SearchError(
+                        .outputExists,
+                        "\(path): the folder exists. Choose another, resume it, or replace it with --force")
                 }
                 guard entries.contains("run.json") else {
                     throw SearchError(
-                        .outputExists, "\(path): the folder holds other files than a run, which --force does not remove")
+                        .outputExists, "\(path): the folder holds other files than a run, which --force does not remove"
+                    )
                 }
                 do { try files.removeItem(atPath: path) } catch {
-                    throw SearchError(.output, "\(path): the earlier run cannot be removed: \(error.localizedDescription)")
+                    throw SearchError(
+                        .output, "\(path): the earlier run cannot be removed: \(error.localizedDescription)")
                 }
             }
         }
@@ -68,7 +72,8 @@ public struct RunFolder: Sendable {
 
     static func json(_ value: some Encodable, pretty: Bool) throws -> Data {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
+        encoder.outputFormatting =
+            pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
         return try encoder.encode(value)
     }
 }
@@ -99,7 +104,8 @@ public struct TrialLog: Sendable {
         while let end = data[start...].firstIndex(of: UInt8(ascii: "\n")) {
             if let count, trials.count == count { break }
             do { trials.append(try JSONDecoder().decode(Trial.self, from: data[start..<end])) } catch {
-                throw SearchError(.resume, "\(file):\(trials.count + 1): the row is damaged. Is it from another version?")
+                throw SearchError(
+                    .resume, "\(file):\(trials.count + 1): the row is damaged. Is it from another version?")
             }
             start = data.index(after: end)
             kept = start - data.startIndex

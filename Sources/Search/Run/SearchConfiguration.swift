@@ -27,7 +27,8 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
         public var augmentation: Augmentation
 
         public init(
-            epochs: Double, batch: Int, optimizer: SGD, rate: RateSchedule, clip: Double? = nil, augmentation: Augmentation
+            epochs: Double, batch: Int, optimizer: SGD, rate: RateSchedule, clip: Double? = nil,
+            augmentation: Augmentation
         ) {
             (self.epochs, self.batch, self.optimizer) = (epochs, batch, optimizer)
             (self.rate, self.clip, self.augmentation) = (rate, clip, augmentation)
@@ -68,7 +69,8 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
     public var finalists = 5
     public var retraining = Training(
         epochs: 10, batch: 96, optimizer: SGD(momentum: 0.9, nesterov: true, weightDecay: 1e-4, decays: .matricesOnly),
-        rate: .warmUp(steps: 100, then: .cosine(from: 0.12)), clip: 5, augmentation: Augmentation(flip: true, labelSmoothing: 0.05))
+        rate: .warmUp(steps: 100, then: .cosine(from: 0.12)), clip: 5,
+        augmentation: Augmentation(flip: true, labelSmoothing: 0.05))
     /// Whether a retrained network is kept out: the run ends with the finalists.
     public var stopsBeforeRetraining = false
 
@@ -93,7 +95,10 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
                 "inherited weights, normalisation recalibrated on \(recalibrationBatches * recalibrationBatch) training images, "
                     + "judged on \(candidateImages) held-out images",
             ],
-            ["Latency", "\(latencySamples) candidates compiled from their own C and timed on \(target); every finalist timed again"],
+            [
+                "Latency",
+                "\(latencySamples) candidates compiled from their own C and timed on \(target); every finalist timed again",
+            ],
             ["Retraining", "from scratch, \(decimal(retraining.epochs, 1)) epochs, batch \(retraining.batch)"],
             ["Seed, threads", "\(seed), \(threads)"],
         ]

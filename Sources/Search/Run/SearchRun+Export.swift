@@ -30,7 +30,8 @@ extension SearchRun {
         let trainer = try Trainer(
             .fixed(form), store: fresh, loader: loader,
             configuration: TrainingConfiguration(
-                steps: steps, optimizer: settings.optimizer, rate: settings.rate, clip: settings.clip, statisticsMomentum: nil),
+                steps: steps, optimizer: settings.optimizer, rate: settings.rate, clip: settings.clip,
+                statisticsMomentum: nil),
             backend: backend, random: random.fork("retraining"))
         try run(trainer, part: "retraining", steps: steps)
     }
@@ -92,7 +93,8 @@ extension SearchRun {
 
     /// The weights of the retrained winner with exact normalisation statistics.
     private func retrainedWeights(_ winner: Architecture) throws -> SafeTensors {
-        guard let found = try checkpoints(of: "retraining").latest(), let trained = found.checkpoint.tensors["weights"] else {
+        guard let found = try checkpoints(of: "retraining").latest(), let trained = found.checkpoint.tensors["weights"]
+        else {
             throw SearchError(.resume, "\(folder.checkpoints)/retraining: holds no whole checkpoint")
         }
         let store = ParameterStore()
@@ -133,9 +135,13 @@ extension SearchRun {
         func list(_ numbers: [Double]) -> String { numbers.map { "\($0)" }.joined(separator: ", ") }
         let entries: [(String, String)] = [
             ("task", "image-classification"), ("classes", classNames.joined(separator: ", ")),
-            ("preprocessing", "(byte / 255 - mean) / deviation; mean \(list(normalization.mean)); deviation \(list(normalization.deviation))"),
+            (
+                "preprocessing",
+                "(byte / 255 - mean) / deviation; mean \(list(normalization.mean)); deviation \(list(normalization.deviation))"
+            ),
             ("run", URL(filePath: folder.path).lastPathComponent), ("seed", "\(configuration.seed)"),
-            ("architecture", space.text(of: try winner())), ("test_accuracy", decimal(accuracy, 4)), ("target", target.name),
+            ("architecture", space.text(of: try winner())), ("test_accuracy", decimal(accuracy, 4)),
+            ("target", target.name),
         ]
         try ONNXExporter.write(
             bound, to: folder.model, metadata: entries.map { .init(key: $0.0, value: $0.1) },
@@ -195,7 +201,8 @@ extension SearchRun {
         }
         guard worst <= tolerance else {
             throw SearchError(
-                .failed, "\(subject) differs from the trained network by \(worst) of the largest logit, more than \(tolerance)")
+                .failed,
+                "\(subject) differs from the trained network by \(worst) of the largest logit, more than \(tolerance)")
         }
         return worst
     }
@@ -206,7 +213,9 @@ extension SearchRun {
         careful.plan = MeasuringPlan()
         let source = SourceProgram(program)
         let first = try careful.measure([source], anew: true)[0]
-        guard let limit = configuration.limits.latency, first.median > limit, first.median < 1.1 * limit else { return first }
+        guard let limit = configuration.limits.latency, first.median > limit, first.median < 1.1 * limit else {
+            return first
+        }
         let second = try careful.measure([source], anew: true)[0]
         return second.median < first.median ? second : first
     }

@@ -14,7 +14,8 @@ extension SearchRun {
             constraints.append(Constraint("macs", atMost: limit, .macs, price: 1) { try costs.figures($0).macs })
         }
         if let limit = limits.flash {
-            constraints.append(Constraint("flash", atMost: limit, .bytes, price: 1) { try costs.figures($0).weightBytes })
+            constraints.append(
+                Constraint("flash", atMost: limit, .bytes, price: 1) { try costs.figures($0).weightBytes })
         }
         if let limit = limits.peakMemory {
             constraints.append(Constraint("peak-memory", atMost: limit, .bytes, price: 10) { try costs.arena($0) })
@@ -107,7 +108,8 @@ extension SearchRun {
             try add(.calibration, measured.architecture, predicted: predicted, measured: measured.latency)
         }
         let error = estimator.heldOut
-        report(1, of: 1, "held-out error \(decimal(100 * error.heldOutError, 1)) %, Kendall \(decimal(error.kendall, 2))")
+        report(
+            1, of: 1, "held-out error \(decimal(100 * error.heldOutError, 1)) %, Kendall \(decimal(error.kendall, 2))")
     }
 
     // MARK: Supernet
@@ -125,7 +127,8 @@ extension SearchRun {
         let low = SampleStatistics.quantile(sample, 0.02), high = SampleStatistics.quantile(sample, 0.98)
         guard low < high else { return legal }
         return CostBinSampler(
-            base: legal, bins: CostBinSampler.bins(low..<high, count: configuration.costBins), tries: 100, cost: predicted)
+            base: legal, bins: CostBinSampler.bins(low..<high, count: configuration.costBins), tries: 100,
+            cost: predicted)
     }
 
     func trainSupernet() throws {
@@ -134,16 +137,19 @@ extension SearchRun {
         let sampler = try pathSampler()
         let batch = settings.batch
         let loader = try BatchLoader(
-            splits.weights, batchSize: batch, augmentation: settings.augmentation, random: random.fork("supernet images"))
+            splits.weights, batchSize: batch, augmentation: settings.augmentation,
+            random: random.fork("supernet images"))
         let steps = settings.steps(images: splits.weights.count)
         let trainer = try Trainer(
             .sampled { _, random in
                 var random = random
-                return try supernet.build(sampler.sample(using: &random), batch: batch, .training(softTargets: true)).graph
+                return try supernet.build(sampler.sample(using: &random), batch: batch, .training(softTargets: true))
+                    .graph
             },
             store: store, loader: loader,
             configuration: TrainingConfiguration(
-                steps: steps, optimizer: settings.optimizer, rate: settings.rate, clip: settings.clip, statisticsMomentum: nil),
+                steps: steps, optimizer: settings.optimizer, rate: settings.rate, clip: settings.clip,
+                statisticsMomentum: nil),
             backend: backend, random: random.fork("supernet"))
         try run(trainer, part: "supernet", steps: steps)
     }
@@ -156,7 +162,8 @@ extension SearchRun {
         trainer.onProgress = { [self] now in
             let accuracy = decimal(100 * now.accuracy, 1), speed = Int(now.imagesPerSecond)
             report(
-                now.step, of: now.steps, "loss \(decimal(now.loss, 3)), training accuracy \(accuracy) %, \(speed) images/s",
+                now.step, of: now.steps,
+                "loss \(decimal(now.loss, 3)), training accuracy \(accuracy) %, \(speed) images/s",
                 remaining: Double(now.remaining.components.seconds))
         }
         _ = try trainer.resume()
@@ -166,7 +173,8 @@ extension SearchRun {
     /// The supernet's weights, when this process did not train them.
     private func loadSupernet() throws {
         guard store.count == 0 else { return }
-        guard let found = try checkpoints(of: "supernet").latest(), let weights = found.checkpoint.tensors["weights"] else {
+        guard let found = try checkpoints(of: "supernet").latest(), let weights = found.checkpoint.tensors["weights"]
+        else {
             throw SearchError(.resume, "\(folder.checkpoints)/supernet: holds no whole checkpoint")
         }
         try store.load(weights)
@@ -179,7 +187,8 @@ extension SearchRun {
         let constraints = constraints()
         let judge = CandidateJudge(
             supernet: Supernet(space), store: store, backend: backend, weights: splits.weights,
-            validation: splits.validation.prefix(configuration.candidateImages), batches: configuration.recalibrationBatches,
+            validation: splits.validation.prefix(configuration.candidateImages),
+            batches: configuration.recalibrationBatches,
             batch: configuration.recalibrationBatch, random: random.fork("recalibration"))
         var evolution =
             state.evolution
@@ -220,7 +229,9 @@ extension SearchRun {
             var best: Scored?
             for (scored, figure) in zip(group, figures) {
                 let predicted = try state.estimator?.predict(costs.figures(scored.architecture).features)
-                try add(.finalist, scored.architecture, accuracy: scored.score, predicted: predicted, measured: figure.median)
+                try add(
+                    .finalist, scored.architecture, accuracy: scored.score, predicted: predicted,
+                    measured: figure.median)
                 let fits = figure.median <= configuration.limits.latency ?? .infinity
                 if fits, scored.score > best?.score ?? -1 { best = scored }
             }
@@ -231,7 +242,8 @@ extension SearchRun {
             }
         }
         throw SearchError(
-            .failed, "none of the \(leaders.count) best candidates kept the latency limit when it was measured. "
+            .failed,
+            "none of the \(leaders.count) best candidates kept the latency limit when it was measured. "
                 + "Raise the limit, or the number of timed candidates.")
     }
 }
@@ -268,7 +280,8 @@ struct CandidateJudge {
         let evaluator = Evaluator(backend: backend)
         let calibration = try supernet.build(architecture, batch: batch, .calibration).graph
         try store.prepare(for: calibration, random: random.fork("never trained"))
-        let statistics = try evaluator.recalibrated(calibration, store: store, on: weights, batches: batches, random: random)
+        let statistics = try evaluator.recalibrated(
+            calibration, store: store, on: weights, batches: batches, random: random)
         let inference = try supernet.build(architecture, batch: min(200, validation.count), .inference).graph
         return try evaluator.evaluate(inference, store: store, statistics: statistics, on: validation).accuracy
     }

@@ -62,7 +62,9 @@ public final class SearchRun {
     public convenience init(resuming path: String, cache: String) throws {
         let folder = try RunFolder(resuming: path)
         let data = FileManager.default.contents(atPath: folder.record) ?? Data()
-        guard let record = try? JSONDecoder().decode(RunRecord.self, from: data), let configuration = record.configuration else {
+        guard let record = try? JSONDecoder().decode(RunRecord.self, from: data),
+            let configuration = record.configuration
+        else {
             throw SearchError(.resume, "\(folder.record): is damaged, or of another version")
         }
         let parts = try Parts(configuration, cache: cache)
@@ -73,7 +75,8 @@ public final class SearchRun {
     }
 
     private init(
-        _ configuration: SearchConfiguration, _ folder: RunFolder, _ parts: Parts, _ cache: String, _ state: SearchState,
+        _ configuration: SearchConfiguration, _ folder: RunFolder, _ parts: Parts, _ cache: String,
+        _ state: SearchState,
         _ log: TrialLog
     ) throws {
         (self.configuration, self.folder, self.cache, self.state, self.log) = (configuration, folder, cache, state, log)
@@ -107,10 +110,12 @@ public final class SearchRun {
             guard target.figures == .latency else {
                 throw SearchError(
                     .configuration,
-                    "target \(target.name): gives no latency to search by; choose one whose file says 'figures: latency'")
+                    "target \(target.name): gives no latency to search by; choose one whose file says 'figures: latency'"
+                )
             }
             let known = try KnownCorpus.named(configuration.data)
-            var corpus = try known.load(from: configuration.dataFolder.map { URL(filePath: $0, directoryHint: .isDirectory) })
+            var corpus = try known.load(
+                from: configuration.dataFolder.map { URL(filePath: $0, directoryHint: .isDirectory) })
             guard corpus.training.channels == space.input.channels else {
                 throw SearchError(
                     .configuration,
@@ -143,7 +148,11 @@ public final class SearchRun {
         if state.phase == .measuring { try phase("latency model", then: .training) { try fitLatency() } }
         if state.phase == .training { try phase("supernet training", then: .evolving) { try trainSupernet() } }
         if state.phase == .evolving { try phase("evolution", then: .choosing) { try evolve() } }
-        if state.phase == .choosing { try phase("finalists", then: configuration.stopsBeforeRetraining ? .done : .retraining) { try chooseWinner() } }
+        if state.phase == .choosing {
+            try phase("finalists", then: configuration.stopsBeforeRetraining ? .done : .retraining) {
+                try chooseWinner()
+            }
+        }
         if state.phase == .retraining { try phase("retraining", then: .exporting) { try retrain() } }
         if state.phase == .exporting { try phase("export and verification", then: .done) { try export() } }
         try writeRecord(status: "done")

@@ -46,8 +46,10 @@ public final class MicroBenchmark {
 
     /// All architectures of a small space, the last site varying fastest.
     public static func all(_ space: SearchSpace) -> [Architecture] {
-        space.alphabet.reduce([[]]) { prefixes, count in prefixes.flatMap { prefix in (0..<count).map { prefix + [$0] } } }
-            .map(Architecture.init(choices:))
+        space.alphabet.reduce([[]]) { prefixes, count in
+            prefixes.flatMap { prefix in (0..<count).map { prefix + [$0] } }
+        }
+        .map(Architecture.init(choices:))
     }
 
     public var architectures: [Architecture] { Self.all(space) }
@@ -84,7 +86,8 @@ public final class MicroBenchmark {
                 var random = random
                 let path = sampler.sample(using: &random)
                 return try supernet.build(path, batch: Self.batch, .training(softTargets: true)).graph
-            }, store, steps: budget * stepsPerTraining, random: RandomSource(seed: seed).fork("supernet"), momentum: 0.1)
+            }, store, steps: budget * stepsPerTraining, random: RandomSource(seed: seed).fork("supernet"), momentum: 0.1
+        )
         return store
     }
 
@@ -95,7 +98,8 @@ public final class MicroBenchmark {
         let trainer = try Trainer(
             source, store: store, loader: loader,
             configuration: TrainingConfiguration(
-                steps: steps, optimizer: SGD(momentum: 0.9, nesterov: true, weightDecay: 5e-4), rate: .cosine(from: 0.1), clip: 5,
+                steps: steps, optimizer: SGD(momentum: 0.9, nesterov: true, weightDecay: 5e-4),
+                rate: .cosine(from: 0.1), clip: 5,
                 statisticsMomentum: momentum),
             backend: backend, random: random)
         try trainer.run()

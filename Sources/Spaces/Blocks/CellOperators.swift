@@ -4,9 +4,13 @@ import IR
 ///
 /// - Source: Dong and Yang, *NAS-Bench-201*, ICLR 2020, section 2.1 and released code.
 extension BlockKind {
-    static let cellNone = BlockKind("none", preservesShape: true, isCellOperator: true) { _, _, _ throws(ShapeError) in nil }
+    static let cellNone = BlockKind("none", preservesShape: true, isCellOperator: true) { _, _, _ throws(ShapeError) in
+        nil
+    }
 
-    static let cellSkip = BlockKind("skip_connect", preservesShape: true, isCellOperator: true) { x, _, _ throws(ShapeError) in x }
+    static let cellSkip = BlockKind("skip_connect", preservesShape: true, isCellOperator: true) {
+        x, _, _ throws(ShapeError) in x
+    }
 
     static let cellConvolution1x1 = BlockKind(
         "nor_conv_1x1", preservesShape: true, isCellOperator: true

@@ -4,7 +4,8 @@ extension BlockKind {
     /// Two ReLU-convolution-norm triples around a shortcut, which averages and projects when the resolution is halved.
     ///
     /// - Source: Dong and Yang, *NAS-Bench-201*, ICLR 2020, section 2.1 and released code (the block between stages).
-    static let residual = BlockKind("residual", settings: [("width", nil), ("stride", .integer(1))]) { x, settings, g throws(ShapeError) in
+    static let residual = BlockKind("residual", settings: [("width", nil), ("stride", .integer(1))]) {
+        x, settings, g throws(ShapeError) in
         let stride = settings["stride"]
         var y = try g.activation(x, .relu)
         y = try g.convolution(y, width: settings.width, kernel: 3, stride: stride, name: "conv1")

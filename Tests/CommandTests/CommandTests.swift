@@ -111,7 +111,13 @@ import Testing
 
     @Test func listsAreTables() throws {
         let shell = try Shell()
-        #expect(try shell.martlet("ops").output.contains("| Conv | "))
+        let documented = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../docs/operators.md")
+            .standardized
+        let table = try shell.martlet("ops").output
+        #expect(table.contains("| Conv | "))
+        #expect(
+            try String(contentsOf: documented, encoding: .utf8).hasSuffix(table),
+            "docs/operators.md is out of date: put the output of 'martlet ops' behind its first paragraph")
         #expect(try shell.martlet("targets").output.contains("host"))
         #expect(try shell.martlet("spaces").output.contains("mbconv-28"))
         #expect(try shell.martlet("spaces", "nas-bench-201").output.contains("format"))

@@ -123,7 +123,7 @@ extension SearchConfiguration {
     /// Sized so that search and retraining on Fashion-MNIST take less than eight minutes on two cores.
     private static var demo: SearchConfiguration {
         var configuration = SearchConfiguration()
-        configuration.supernet.epochs = 5
+        configuration.supernet.epochs = 4
         configuration.latencySamples = 16
         configuration.evolution.population = 30
         configuration.evolution.generations = 6
@@ -133,7 +133,7 @@ extension SearchConfiguration {
         configuration.recalibrationBatches = 4
         configuration.candidateImages = 1500
         configuration.finalists = 4
-        configuration.retraining.epochs = 8
+        configuration.retraining.epochs = 9
         return configuration
     }
 }

@@ -1,23 +1,30 @@
 import IR
 
-/// The operand itself, through which no gradient passes.
-///
-/// - Shapes: `x: [any] → y: [same]`.
-public struct StopGradient: Operator {
-    public static let mnemonic = "stop_gradient"
+/// An operator whose result is its operand: a view of the same memory.
+public protocol PassThrough: Operator {}
 
-    public init() {}
-
+extension PassThrough {
     public var layoutRule: LayoutRule { .elementwise }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] { [try x.single(for: self)] }
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? { [x[0]] }
-    public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? { [nil] }
+    public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? { [p.gradients[0]] }
     public var isView: Bool { true }
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
         .copy(x[0], y[0])
     }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
     public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? { .elementwise(x, y[0]) { $0[0] } }
+}
+
+/// The operand itself, through which no gradient passes.
+///
+/// - Shapes: `x: [any] → y: [same]`.
+public struct StopGradient: PassThrough {
+    public static let mnemonic = "stop_gradient"
+
+    public init() {}
+
+    public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? { [nil] }
 
     public static let specimens = [Specimen(StopGradient(), on: .f32(2, 3), differentiable: false)]
 }
@@ -26,23 +33,12 @@ public struct StopGradient: Operator {
 /// original passes through one.
 ///
 /// - Shapes: `x: [any] → y: [same]`.
-public struct Barrier: Operator {
+public struct Barrier: PassThrough {
     public static let mnemonic = "barrier"
     public var tag = 0
 
     public init() {}
     public init(tag: Int) { self.tag = tag }
-
-    public var layoutRule: LayoutRule { .elementwise }
-    public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] { [try x.single(for: self)] }
-    public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? { [x[0]] }
-    public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? { [p.gradients[0]] }
-    public var isView: Bool { true }
-    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
-        .copy(x[0], y[0])
-    }
-    public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
-    public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? { .elementwise(x, y[0]) { $0[0] } }
 
     public static let specimens = [Specimen(Barrier(tag: 1), on: .f32(2, 3))]
 }
@@ -50,21 +46,11 @@ public struct Barrier: Operator {
 /// The operand itself.
 ///
 /// - Shapes: `x: [any] → y: [same]`.
-public struct Identity: Operator {
+public struct Identity: PassThrough {
     public static let mnemonic = "identity"
 
     public init() {}
 
-    public var layoutRule: LayoutRule { .elementwise }
-    public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] { [try x.single(for: self)] }
-    public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? { [x[0]] }
-    public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? { [p.gradients[0]] }
-    public var isView: Bool { true }
-    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
-        .copy(x[0], y[0])
-    }
-    public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
-    public func c(_ x: [TensorType], _ y: [TensorType]) -> CBody? { .elementwise(x, y[0]) { $0[0] } }
     public func onnx(_ x: [TensorType], _ y: [TensorType]) -> ONNXForm? { ONNXForm("Identity", since: 13) }
     public static var onnxImports: [ONNXImport] {
         [

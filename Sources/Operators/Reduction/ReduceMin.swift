@@ -24,12 +24,7 @@ public struct ReduceMin: Reduction {
         return (start, "if (v < acc) acc = v;", "acc")
     }
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
-        guard let dy = p.gradients[0] else { return [nil] }
-        let x = g.type(of: p.operands[0])
-        let kept = try g.append(Reshape(Self(axes: axes, keepsDimensions: true).infer([x])[0].shape), dy)
-        let best = try g.append(Reshape(g.type(of: kept).shape), p.results[0])
-        let chosen = try g.append(Cast(to: x.element), g.append(Equal(), p.operands[0], best))
-        return [try g.append(Multiply(), chosen, kept)]
+        try extremePullback(p, in: &g)
     }
     public static var kernelCode: Int? { MARTLET_MIN }
     public static var onnxName: (opType: String, axesAreOperandSince: Int) { ("ReduceMin", 18) }

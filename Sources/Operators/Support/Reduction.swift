@@ -129,6 +129,18 @@ extension Reduction {
     }
 }
 
+extension Reduction {
+    /// The gradient of a largest or smallest element: it goes to every element equal to the result.
+    func extremePullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?] {
+        guard let dy = p.gradients[0] else { return [nil] }
+        let x = g.type(of: p.operands[0])
+        let kept = try g.append(Reshape(Self(axes: axes, keepsDimensions: true).infer([x])[0].shape), dy)
+        let best = try g.append(Reshape(g.type(of: kept).shape), p.results[0])
+        let chosen = try g.append(Cast(to: x.element), g.append(Equal(), p.operands[0], best))
+        return [try g.append(Multiply(), chosen, kept)]
+    }
+}
+
 /// Reads a reduction's axes from the attribute or the operand, with `noop_with_empty_axes`.
 public func readReduction(
     _ node: ONNXNode, _ g: inout GraphBuilder, _ make: ([Int], Bool) -> any Operator

@@ -32,7 +32,8 @@ public struct BlockKind: Sendable {
     /// Every kind of block, in the order in which errors list them.
     static let all: [BlockKind] = [
         .convolution, .mbconv, .skip, .residual, .shuffle, .xception, .batchNorm, .globalAveragePool, .dropout, .linear,
-        .cellNone, .cellSkip, .cellConvolution1x1, .cellConvolution3x3, .cellAveragePool3x3,
+        .cellNone, .cellSkip, .cellConvolution1x1, .cellConvolution3x3, .cellAveragePool3x3, .cellMaxPool3x3,
+        .cellSeparable3x3, .cellSeparable5x5, .cellSeparable7x7, .cellDilated3x3, .cellDilated5x5,
     ]
 }
 

@@ -10,7 +10,13 @@ struct NetworkBuilder {
     enum Selection {
         case path(Architecture)
         /// Weights of the alternatives by site; `nil` at sites that decide settings.
-        case mixture([Value?])
+        case mixture([MixtureWeights?])
+    }
+
+    /// The alternatives of a site that run, and the input that weighs them; `nil` where none does.
+    struct MixtureWeights {
+        var active: [Int]
+        var value: Value?
     }
 
     let space: SearchSpace
@@ -21,6 +27,12 @@ struct NetworkBuilder {
     let isTraining: Bool
     /// Whether parameters are made for the widest alternative, as networks that share them need.
     let sharesWidths: Bool
+    /// Whether the nodes of cells are normalised.
+    var normalisesNodes = false
+    /// Whether the cell being built normalises its pools in supernets.
+    var normalisesPools = false
+    /// The feature before the last cell, which cells of two inputs read.
+    var beforeLast: Feature?
     /// The key of this step's random draws, where dropout is on.
     var key: Value?
     private(set) var g: GraphBuilder
@@ -51,25 +63,32 @@ struct NetworkBuilder {
     /// One alternative of a site: the only place where running a path and mixing all alternatives differ.
     ///
     /// - Returns: `nil` for zeros of the input's shape, when that is what was chosen.
-    mutating func choose(
-        _ site: Int, among branches: [(name: String, build: (inout NetworkBuilder) throws(ShapeError) -> Feature?)],
-        zeroLike x: Feature
-    ) throws(ShapeError) -> Feature? {
+    mutating func choose(_ site: Int, among branches: [Branch], zeroLike x: Feature, stride: Int = 1) throws(ShapeError)
+        -> Feature?
+    {
         switch selection {
         case .path(let architecture):
             let branch = branches[architecture[site]]
             return try scoped(branch.name, branch.build)
         case .mixture(let weights):
-            guard let weights = weights[site] else {
+            guard let mixture = weights[site] else {
                 preconditionFailure("the site \(space.sites[site].site) decides a setting, so it has no mixture")
             }
-            var features: [Feature] = []
-            for branch in branches {
-                features.append(try filled(scoped(branch.name, branch.build), like: x))
-            }
-            let value = try append(WeightedSum(), [weights] + features.map(\.value), "mixture")
-            return Feature(value: value, width: features[0].width)
+            guard let weights = mixture.value else { return nil }
+            return try mix(mixture.active.map { branches[$0] }, weights, zeroLike: x, stride: stride)
         }
+    }
+
+    /// The sum of branches weighed by the elements of a vector.
+    mutating func mix(
+        _ branches: [Branch], _ weights: Value, zeroLike x: Feature, stride: Int
+    ) throws(ShapeError) -> Feature {
+        var features: [Feature] = []
+        for branch in branches {
+            features.append(try filled(scoped(branch.name, branch.build), like: x, stride: stride))
+        }
+        let value = try append(WeightedSum(), [weights] + features.map(\.value), "mixture")
+        return Feature(value: value, width: features[0].width)
     }
 
     /// The value of a setting that may be left to a choice point. Mixtures refuse such spaces before building.
@@ -80,6 +99,8 @@ struct NetworkBuilder {
         case (.chosen(_, let values), .mixture): values[0]
         }
     }
+
+    typealias Branch = (name: String, build: (inout NetworkBuilder) throws(ShapeError) -> Feature?)
 
     // MARK: Layers
 
@@ -96,10 +117,24 @@ struct NetworkBuilder {
         return Feature(value: try append(op, [x.value, filter], name), width: width)
     }
 
-    mutating func depthwise(_ x: Feature, kernel: Int, stride: Int, name: String) throws(ShapeError) -> Feature {
+    /// A 1x1 convolution of every other pixel, beginning with the second in both directions.
+    mutating func oddPixels(_ x: Feature, width: Width, name: String) throws(ShapeError) -> Feature {
+        let shape = shape(of: x)
+        let slice = Slice(starts: [0, 0, 1, 1], sizes: [shape[0], shape[1], shape[2] - 1, shape[3] - 1])
+        let shifted = Feature(value: try append(slice, [x.value], "\(name).shifted"), width: x.width)
+        let filter = try parameter(
+            name, "filter", full: [width.full, x.width.full, 1, 1], used: [width.actual, x.width.actual, 1, 1])
+        // An odd side has one odd pixel less than even ones; a zero stands for it.
+        let op = Conv2D(stride: [2, 2], padding: [0, 0, shape[2] % 2, shape[3] % 2])
+        return Feature(value: try append(op, [shifted.value, filter], name), width: width)
+    }
+
+    mutating func depthwise(
+        _ x: Feature, kernel: Int, stride: Int, dilation: Int = 1, name: String
+    ) throws(ShapeError) -> Feature {
         let filter = try parameter(
             name, "filter", full: [x.width.full, 1, kernel, kernel], used: [x.width.actual, 1, kernel, kernel])
-        let op = Conv2D(kernel: kernel, stride: stride, groups: x.width.actual)
+        let op = Conv2D(kernel: kernel, stride: stride, dilation: dilation, groups: x.width.actual)
         return Feature(value: try append(op, [x.value, filter], name), width: x.width)
     }
 
@@ -166,10 +201,22 @@ struct NetworkBuilder {
     }
 
     /// The mean over each window, of what lies inside the image.
-    mutating func averagePool(_ x: Feature, kernel: Int, stride: Int) throws(ShapeError) -> Feature {
-        let pad = stride == 1 ? kernel / 2 : 0
-        let window = Window(kernel: [kernel, kernel], stride: [stride, stride], padding: [pad, pad, pad, pad])
+    mutating func averagePool(
+        _ x: Feature, kernel: Int, stride: Int, isPadded: Bool = false
+    ) throws(ShapeError) -> Feature {
+        let window = poolWindow(kernel, stride, isPadded: isPadded)
         return Feature(value: try append(AveragePool2D(window), [x.value], "average_pool"), width: x.width)
+    }
+
+    /// The largest value of each window; the image is padded by what never is the largest.
+    mutating func maxPool(_ x: Feature, kernel: Int, stride: Int) throws(ShapeError) -> Feature {
+        let window = poolWindow(kernel, stride, isPadded: true)
+        return Feature(value: try append(MaxPool2D(window), [x.value], "max_pool"), width: x.width)
+    }
+
+    private func poolWindow(_ kernel: Int, _ stride: Int, isPadded: Bool) -> Window {
+        let pad = isPadded ? kernel / 2 : 0
+        return Window(kernel: [kernel, kernel], stride: [stride, stride], padding: [pad, pad, pad, pad])
     }
 
     private mutating func imageMean(_ x: Feature) throws(ShapeError) -> Feature {
@@ -201,14 +248,12 @@ struct NetworkBuilder {
     }
 
     /// The feature, or zeros where a block stands for them.
-    mutating func filled(_ feature: Feature?, like x: Feature) throws(ShapeError) -> Feature {
+    mutating func filled(_ feature: Feature?, like x: Feature, stride: Int = 1) throws(ShapeError) -> Feature {
         if let feature { return feature }
-        return try zeros(like: x)
-    }
-
-    private mutating func zeros(like x: Feature) throws(ShapeError) -> Feature {
         let zero = g.constant(0)
-        return Feature(value: try append(BroadcastTo(shape(of: x)), [zero], "zero"), width: x.width)
+        let shape = shape(of: x)
+        let strided = shape[..<2] + shape[2...].map { ($0 + stride - 1) / stride }
+        return Feature(value: try append(BroadcastTo(Array(strided)), [zero], "zero"), width: x.width)
     }
 
     /// The even and the odd channels: a shuffle into two groups, and both halves.
@@ -231,7 +276,7 @@ struct NetworkBuilder {
 
     private func nodeName(_ name: String) -> String { (path + [name]).joined(separator: ".") }
 
-    private mutating func append(_ op: any Operator, _ operands: [Value], _ name: String) throws(ShapeError) -> Value {
+    mutating func append(_ op: any Operator, _ operands: [Value], _ name: String) throws(ShapeError) -> Value {
         try g.appendAll(op, operands, name: nodeName(name))[0]
     }
 
@@ -251,6 +296,7 @@ struct NetworkBuilder {
     }
 
     mutating func input(_ name: String, _ type: TensorType) -> Value { g.input(name, type) }
+    mutating func constant(_ number: Double) -> Value { g.constant(number) }
 
     /// Appends an operator outside of any block.
     mutating func add(_ op: some Operator, _ operands: Value..., name: String) throws(ShapeError) -> Value {

@@ -2,10 +2,12 @@ extension SearchSpace {
     /// The readable form of an architecture; ``architecture(_:)`` reads it back.
     ///
     /// A space whose sites are the edges of one cell uses the notation of NAS-Bench-201,
-    /// `|nor_conv_3x3~0|+|none~0|skip_connect~1|`. Any other groups its sites: `stage1{width=24 block1=skip} …`.
+    /// `|nor_conv_3x3~0|+|none~0|skip_connect~1|`, one whose sites are cells of two inputs that of DARTS, `Genotype(…)`.
+    /// Any other groups its sites: `stage1{width=24 block1=skip} …`.
     public func text(of architecture: Architecture) -> String {
         precondition(contains(architecture), "the architecture is not of the space \(name)")
         if let cell = soleCell { return cellText(of: architecture, cell) }
+        if hasGenotypes { return genotype(of: architecture) }
         var groups: [(name: String, parts: [String])] = []
         for (site, choice) in zip(sites, architecture.choices) {
             let (group, rest) = split(site.site)
@@ -24,6 +26,7 @@ extension SearchSpace {
     /// - Throws: ``SpaceError`` naming the site, and the alternatives it has.
     public func architecture(_ text: String) throws(SpaceError) -> Architecture {
         if let cell = soleCell { return try cellArchitecture(text, cell) }
+        if hasGenotypes { return try architecture(genotype: text) }
         var choices = [Int?](repeating: nil, count: sites.count)
         var rest = Substring(text).drop { $0 == " " || $0 == "\n" }
         while !rest.isEmpty {
@@ -69,7 +72,9 @@ extension SearchSpace {
         return (String(site[..<dot]), String(site[site.index(after: dot)...]))
     }
 
-    private var soleCell: Cell? { cells.count == 1 && cells[0].edgeCount == sites.count ? cells[0] : nil }
+    private var soleCell: Cell? {
+        cells.count == 1 && cells[0].wiring == .dense && cells[0].siteCount == sites.count ? cells[0] : nil
+    }
 
     private func cellText(of architecture: Architecture, _ cell: Cell) -> String {
         (1..<cell.nodes).map { to in

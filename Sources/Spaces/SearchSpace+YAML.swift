@@ -150,8 +150,20 @@ private struct SpaceReader {
         var cells: [SearchSpace.Cell] = []
         for pair in try text.pairs("cells") {
             let subject = "cell \(pair.name)"
-            let fields = try pair.value.fields(subject, known: ["nodes", "operators"])
-            let nodes = try fields.required("nodes").integer("nodes of \(subject)", in: 2...16)
+            let fields = try pair.value.fields(subject, known: ["wiring", "nodes", "operators"])
+            var wiring = SearchSpace.Cell.Wiring.dense
+            if let item = fields["wiring"] {
+                let word = try item.string("wiring of \(subject)")
+                guard let found = SearchSpace.Cell.Wiring(rawValue: word) else {
+                    let known = SearchSpace.Cell.Wiring.allCases.map(\.rawValue).joined(separator: ", ")
+                    throw item.error(.unknown, "wiring of \(subject): unknown '\(word)'; known: \(known).")
+                }
+                wiring = found
+            }
+            // The one input of a dense cell is counted among its nodes, as its paper does; two inputs are not.
+            let low = wiring == .dense ? 2 : 1
+            let given = try fields.required("nodes").integer("nodes of \(subject)", in: low...16)
+            let nodes = wiring == .dense ? given : given + 2
             var operators: [Block] = []
             // Widths and strides of a cell's operators come from the stage.
             let inherited = settings.merging(["width": .fixed(.integer(1))]) { $1 }
@@ -163,11 +175,20 @@ private struct SpaceReader {
                     operators.append(block)
                 }
             }
-            let firstSite = sites.count
-            for to in 1..<nodes {
-                for from in 0..<to { _ = addSite("\(pair.name).\(from)to\(to)", .branch, operators.map(\.label)) }
+            let cell = SearchSpace.Cell(
+                name: pair.name, wiring: wiring, nodes: nodes, operators: operators, firstSite: sites.count)
+            for to in wiring.inputs..<nodes {
+                if wiring == .twoSlots {
+                    for slot in 0..<2 {
+                        let inputs = (0..<to).map { "\($0)" }
+                        _ = addSite("\(pair.name).\(to).input\(slot)", .branch, inputs)
+                        _ = addSite("\(pair.name).\(to).operator\(slot)", .branch, operators.map(\.label))
+                    }
+                } else {
+                    for from in 0..<to { _ = addSite("\(pair.name).\(from)to\(to)", .branch, operators.map(\.label)) }
+                }
             }
-            cells.append(.init(name: pair.name, nodes: nodes, operators: operators, firstSite: firstSite))
+            cells.append(cell)
         }
         return cells
     }
@@ -195,9 +216,16 @@ private struct SpaceReader {
                 let names = cells.map(\.name).joined(separator: ", ")
                 throw item.error(.unknown, "\(name): unknown cell '\(cell)'; known: \(names.isEmpty ? "none" : names).")
             }
-            guard stride == 1 || reduction != nil else {
-                throw text.error(
-                    .conflict, "\(name): a cell keeps the resolution; give a 'reduction' block for stride \(stride)")
+            if cells[index].wiring == .dense {
+                guard stride == 1 || reduction != nil else {
+                    throw text.error(
+                        .conflict, "\(name): a cell keeps the resolution; give a 'reduction' block for stride \(stride)"
+                    )
+                }
+            } else {
+                guard merged["width"] != nil else {
+                    throw text.error(.missing, "\(name): the cell \(cell) needs 'width', here or in the space")
+                }
             }
             let body = (1...depth).map { SearchSpace.Position(name: "cell\($0)", content: .cell(index)) }
             return .init(name: name, settings: merged, stride: stride, reduction: reduction, body: body)

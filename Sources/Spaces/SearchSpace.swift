@@ -74,22 +74,53 @@ public struct SearchSpace: Hashable, Sendable {
         }
     }
 
-    /// A small graph in which every edge is a choice point, the same in all its copies.
-    ///
-    /// Node 0 is the input; node `j` is the sum of one edge from each node before it; the last node is the output.
-    ///
-    /// - Source: Dong and Yang, *NAS-Bench-201*, ICLR 2020, section 2.1.
+    /// A small graph of operators that are chosen, the same in all its copies.
     public struct Cell: Hashable, Sendable {
+        /// What is chosen, and what a cell reads and gives.
+        public enum Wiring: String, CaseIterable, Hashable, Sendable {
+            /// Every edge has an operator. Node 0 is the input; a node is the sum of the edges from all nodes before it;
+            /// the last one is the output.
+            ///
+            /// - Source: Dong and Yang, *NAS-Bench-201*, ICLR 2020, section 2.1.
+            case dense
+            /// Every edge has an operator. Nodes 0 and 1 are the outputs of the two cells before, brought to the cell's
+            /// width; the output is the concatenation of the other nodes. A stride acts on the edges from the inputs.
+            ///
+            /// - Source: Liu et al., *DARTS*, ICLR 2019, section 2.1 and released code.
+            case twoInputs = "two_inputs"
+            /// Inputs and output as above, but a node is the sum of two slots, each of which chooses a node before it
+            /// and, independently, an operator.
+            ///
+            /// - Source: Vahdat et al., *UNAS*, CVPR 2020, section 4.1.
+            case twoSlots = "two_slots"
+
+            /// How many nodes are not computed.
+            public var inputs: Int { self == .dense ? 1 : 2 }
+        }
+
         public var name: String
+        public var wiring: Wiring
+        /// The nodes, inputs included.
         public var nodes: Int
         public var operators: [Block]
-        /// The site of the first edge; edges are ordered by the node they end at, then by the one they start from.
+        /// The first of the cell's sites. Edges are ordered by the node they end at, then by the one they start from;
+        /// slots by node, each as input and operator.
         public var firstSite: Int
 
-        public var edgeCount: Int { nodes * (nodes - 1) / 2 }
+        public var siteCount: Int {
+            wiring == .twoSlots ? 4 * (nodes - 2) : nodes * (nodes - 1) / 2 - wiring.inputs * (wiring.inputs - 1) / 2
+        }
 
         /// The site of the edge between two nodes.
-        public func site(from: Int, to: Int) -> Int { firstSite + to * (to - 1) / 2 + from }
+        public func site(from: Int, to: Int) -> Int {
+            firstSite + to * (to - 1) / 2 - wiring.inputs * (wiring.inputs - 1) / 2 + from
+        }
+
+        /// The sites of a slot of a node: its input and its operator.
+        public func slot(_ slot: Int, of node: Int) -> (input: Int, operator: Int) {
+            let first = firstSite + 4 * (node - 2) + 2 * slot
+            return (first, first + 1)
+        }
     }
 
     /// How many alternatives each site has: the alphabet that samplers and evolution work on.

@@ -7,7 +7,7 @@ public struct SpaceLibrary: Sendable {
     /// The spaces that come with the package; they are part of the program, so an installed command needs no files.
     public init() { entries = Self.shipped.map { ($0.name, String(decoding: $0.bytes, as: UTF8.self)) } }
 
-    /// All names, in ascending order.
+    /// All names, in the order of their files.
     public var names: [String] { entries.map(\.name) }
 
     /// The space of that name, or the one that a path to a `.yaml` file describes.
@@ -44,9 +44,18 @@ public struct SpaceLibrary: Sendable {
 
     /// Every file of `models/`; a test holds this list and the folder equal.
     private static let shipped: [(name: String, bytes: [UInt8])] = [
+        ("darts-20", PackageResources.darts_20_yaml),
+        ("darts-factorised-micro", PackageResources.darts_factorised_micro_yaml),
+        ("darts-factorised", PackageResources.darts_factorised_yaml),
+        ("darts-micro", PackageResources.darts_micro_yaml),
+        ("darts", PackageResources.darts_yaml),
         ("mbconv-224", PackageResources.mbconv_224_yaml),
         ("mbconv-28", PackageResources.mbconv_28_yaml),
         ("micro-125", PackageResources.micro_125_yaml),
+        ("nas-bench-201-small", PackageResources.nas_bench_201_small_yaml),
         ("nas-bench-201", PackageResources.nas_bench_201_yaml),
+        ("proxyless-224", PackageResources.proxyless_224_yaml),
+        ("proxyless-28", PackageResources.proxyless_28_yaml),
+        ("proxyless-micro", PackageResources.proxyless_micro_yaml),
     ]
 }

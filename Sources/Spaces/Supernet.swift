@@ -11,16 +11,19 @@ public struct Supernet: Hashable, Sendable {
     public let isAffine: Bool
     /// Whether parameters are made for the widest alternatives.
     public let sharesWidths: Bool
+    /// Whether the nodes of cells are normalised, as sums of unlimited weights need.
+    public let normalisesNodes: Bool
 
     /// The networks of a space with shared weights.
     ///
     /// - Source: Guo et al., *Single Path One-Shot*, ECCV 2020, section 3.4 (no affine part in normalisation).
-    public init(_ space: SearchSpace, isAffine: Bool = false) {
+    public init(_ space: SearchSpace, isAffine: Bool = false, normalisesNodes: Bool = false) {
         (self.space, self.isAffine, self.sharesWidths) = (space, isAffine, true)
+        self.normalisesNodes = normalisesNodes
     }
 
     private init(standalone space: SearchSpace) {
-        (self.space, self.isAffine, self.sharesWidths) = (space, true, false)
+        (self.space, self.isAffine, self.sharesWidths, self.normalisesNodes) = (space, true, false, false)
     }
 
     /// The same networks, each trained by itself: affine normalisation, parameters no wider than the network.
@@ -55,10 +58,12 @@ public struct Supernet: Hashable, Sendable {
         return try build(.path(architecture), GraphBuilder(name: space.name), batch: batch, form)
     }
 
-    /// All networks at once: every alternative runs, and inputs named by site (`f32 [alternatives]`) weigh them.
+    /// Many networks at once: alternatives run side by side, and inputs named by site (`f32 [alternatives]`) weigh them.
     ///
+    /// - Parameter active: The alternatives of each site that run, in ascending order; all of them by default. A site
+    ///   without any has no input.
     /// - Throws: ``SpaceError`` when a site decides a setting: only paths can decide that.
-    public func buildMixture(batch: Int, _ form: Form) throws -> Network {
+    public func buildMixture(batch: Int, _ form: Form, active: [[Int]]? = nil) throws -> Network {
         if let site = space.sites.first(where: { $0.role == .setting }) {
             throw SpaceError(
                 .conflict,
@@ -66,7 +71,11 @@ public struct Supernet: Hashable, Sendable {
             )
         }
         var g = GraphBuilder(name: space.name)
-        let weights = space.sites.map { g.input($0.site, .f32($0.alternatives.count)) }
+        let weights = space.sites.enumerated().map { index, site in
+            let running = active?[index] ?? Array(site.alternatives.indices)
+            let value = running.isEmpty ? nil : g.input(site.site, .f32(running.count))
+            return NetworkBuilder.MixtureWeights(active: running, value: value)
+        }
         return try build(.mixture(weights), g, batch: batch, form)
     }
 
@@ -80,6 +89,7 @@ public struct Supernet: Hashable, Sendable {
         if case .inference = form { isTraining = false }
         var b = NetworkBuilder(
             space, selection, isAffine: isAffine, isTraining: isTraining, sharesWidths: sharesWidths, into: g)
+        b.normalisesNodes = normalisesNodes
         let shape = [batch, space.input.channels, space.input.height, space.input.width]
         let image = b.input("image", TensorType(.f32, shape))
         var target: Value?
@@ -133,6 +143,7 @@ extension NetworkBuilder {
         var x = input
         var stride = stage.stride
         if let reduction = stage.reduction {
+            beforeLast = nil
             x = try scoped("reduction") { b throws(ShapeError) in
                 let settings = b.settings(of: reduction, [stage.settings], stride: stride, x.width)
                 return try b.filled(reduction.kind.build(x, settings, &b), like: x)
@@ -153,10 +164,12 @@ extension NetworkBuilder {
     ) throws(ShapeError) -> Feature {
         switch position.content {
         case .fixed(let block):
+            beforeLast = nil
             let settings = settings(of: block, [stage], stride: stride, x.width)
             return try filled(block.kind.build(x, settings, &self), like: x)
-        case .cell(let index): return try build(space.cells[index], x, stage)
+        case .cell(let index): return try build(space.cells[index], x, stage, stride: stride)
         case .chosen(let site, let blocks):
+            beforeLast = nil
             let branches = blocks.map { block in
                 (
                     name: block.label,
@@ -169,36 +182,8 @@ extension NetworkBuilder {
         }
     }
 
-    private mutating func build(
-        _ cell: SearchSpace.Cell, _ x: Feature, _ stage: SearchSpace.Settings
-    ) throws(ShapeError) -> Feature {
-        var nodes = [x]
-        for to in 1..<cell.nodes {
-            var terms: [Feature] = []
-            for from in 0..<to {
-                let source = nodes[from]
-                let branches = cell.operators.map { block in
-                    (
-                        name: block.label,
-                        build: { (b: inout NetworkBuilder) throws(ShapeError) -> Feature? in
-                            try block.kind.build(source, b.settings(of: block, [stage], stride: 1, source.width), &b)
-                        }
-                    )
-                }
-                let term = try scoped("\(from)to\(to)") { b throws(ShapeError) in
-                    try b.choose(cell.site(from: from, to: to), among: branches, zeroLike: source)
-                }
-                if let term { terms.append(term) }
-            }
-            nodes.append(
-                terms.isEmpty
-                    ? try filled(nil, like: x) : try scoped("node\(to)") { b throws(ShapeError) in try b.sum(terms) })
-        }
-        return nodes[nodes.count - 1]
-    }
-
     /// A block's settings: its own, then the stage's, the space's and the kind's; a stage's stride is its first block's.
-    private func settings(
+    func settings(
         of block: Block, _ outer: [SearchSpace.Settings], stride: Int?, _ input: Width
     ) -> BlockSettings {
         var values: [String: SettingValue] = [:]
@@ -220,7 +205,7 @@ extension NetworkBuilder {
         return BlockSettings(values: values, width: width)
     }
 
-    private func width(of setting: SearchSpace.Setting) -> Width {
+    func width(of setting: SearchSpace.Setting) -> Width {
         func number(_ value: SettingValue) -> Int {
             if case .integer(let number) = value { return number }
             preconditionFailure("a width is an integer: the reader checked")

@@ -11,7 +11,9 @@ import Testing
         let path = modelsFolder.appending(path: "micro-125.yaml").path
         #expect(try library.space(path) == library.space("micro-125"))
         let error = #expect(throws: SpaceError.self) { try library.space("mbconv") }
-        #expect(error?.description.hasPrefix("unknown search space 'mbconv'; known: mbconv-224, mbconv-28,") == true)
+        #expect(
+            error?.description.hasPrefix("unknown search space 'mbconv'; known: darts-20, darts-factorised-micro,")
+                == true)
     }
 
     @Test(arguments: modelNames) func everyModelLoadsAndItsArchitecturesReadBack(file: String) throws {

@@ -78,9 +78,9 @@ public struct NetworkSketch: Hashable, Codable, Sendable {
             stages.append(Stage(name: stage.name, settings: settings, blocks: blocks))
         }
         stages.append(fixed("head", space.head))
-        if space.cells.count == 1 {
+        if space.cells.count == 1, space.cells[0].wiring == .dense {
             let cell = space.cells[0]
-            let edges = (0..<cell.edgeCount).map {
+            let edges = (0..<cell.siteCount).map {
                 space.sites[cell.firstSite + $0].alternatives[architecture[cell.firstSite + $0]]
             }
             self.cell = Cell(nodes: cell.nodes, operators: edges)

@@ -3,6 +3,9 @@
 # make check   the tests and the format of the sources
 # make test-targets   the tests on every emulated target and over ssh; installs their compilers and simulators
 #
+# make conformance    ONNX's backend cases and whole networks against ONNX Runtime; writes docs/conformance.md
+# make fuzz SECONDS=600    mutates models and feeds them to the reader of ONNX
+#
 # make study   the slower checks of single-path search: trains the 125 networks of a small benchmark, and supernets
 #
 # Needs Debian 12 with git, make and a Swift toolchain of 6.1 or later; root or sudo where packages are missing.
@@ -10,15 +13,19 @@
 # What the package is built from, what the demonstration trains on, and what the tests compile and emulate with.
 PACKAGES = gcc g++ pkg-config libopenblas-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libprotobuf-dev \
            libsqlite3-dev zlib1g-dev dataset-fashion-mnist
-TEST_PACKAGES = gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+TEST_PACKAGES = gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libonnx-testdata
 TARGET_PACKAGES = gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm gcc-arm-linux-gnueabihf libc6-dev-armhf-cross \
                   gcc-riscv64-linux-gnu libc6-dev-riscv64-cross openssh-server
 SCHEMA = /usr/include/onnx/onnx.proto
 SCHEMA_CODE = Sources/CONNX/onnx.pb-c.c
 MARTLET = .build/release/martlet
+# What compares with ONNX Runtime; another interpreter that has conformance/requirements.txt can be named instead.
+PYTHON = .build/conformance/python/bin/python
+CONFORMANCE_TARGETS = aarch64-qemu armv7-neon cortex-m55 riscv64-v
+SECONDS = 600
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo study test test-targets check format setup setup-test build
+.PHONY: demo study test test-targets conformance fuzz check format setup setup-test build
 
 demo: build
 	$(MARTLET) search --space mbconv-28 --data fashion-mnist --latency 0.09ms --preset demo -o runs/demo --force
@@ -29,6 +36,29 @@ test: setup setup-test
 test-targets: setup setup-test
 	$(call install,$(TARGET_PACKAGES))
 	swift test --filter 'HardwareTests.(EmulatedTarget|SSH)'
+
+conformance: build setup-test $(PYTHON)
+	$(call install,$(TARGET_PACKAGES))
+	@status=0; \
+	$(PYTHON) conformance/cases.py || status=1; \
+	for target in $(CONFORMANCE_TARGETS); do \
+	    $(PYTHON) conformance/cases.py --target $$target --groups convolution pooling activation matmul || status=1; \
+	done; \
+	$(PYTHON) conformance/networks.py || status=1; \
+	$(PYTHON) conformance/report.py > docs/conformance.md || status=1; \
+	exit $$status
+
+.build/conformance/python/bin/python: conformance/requirements.txt
+	$(call install,python3-venv)
+	python3 -m venv .build/conformance/python
+	$@ -m pip install --quiet --requirement conformance/requirements.txt
+
+# Every input that crashes, hangs or takes gigabytes is left in .build/fuzz/ for a test.
+fuzz: setup
+	mkdir -p .build/fuzz/corpus
+	MARTLET_FUZZ=1 swift build --configuration release --sanitize fuzzer --scratch-path .build/fuzz --product fuzz-onnx
+	.build/fuzz/release/fuzz-onnx -max_total_time=$(SECONDS) -max_len=16384 -timeout=20 -rss_limit_mb=2048 \
+	    -print_final_stats=1 -artifact_prefix=.build/fuzz/ .build/fuzz/corpus
 
 study: setup
 	swift build --configuration release --product Study

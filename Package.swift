@@ -106,3 +106,12 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// libFuzzer brings its own main function, so the target exists only where `make fuzz` asks for it.
+if Context.environment["MARTLET_FUZZ"] != nil {
+    package.products.append(.executable(name: "fuzz-onnx", targets: ["Fuzz"]))
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz", dependencies: ["IR", "Operators", "ONNXFormat"],
+            swiftSettings: swift + [.unsafeFlags(["-parse-as-library"])]))
+}

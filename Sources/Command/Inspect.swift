@@ -27,6 +27,7 @@ struct Inspect: ParsableCommand {
                 ["multiply-accumulates", "\(cost.macs)"], ["parameters", "\(cost.parameters)"],
                 ["parameter bytes", "\(cost.parameterBytes)"], ["arena bytes", "\(plan.arenaBytes)"],
                 ["arena bytes at least", "\(plan.lowerBound)"],
+                ["arena bytes in any order", "\(plan.leastBytes(of: graph))"],
             ]))
         if let peak = plan.peakNode {
             let node = graph.nodes[peak]

@@ -28,7 +28,9 @@ public enum ONNXImporter {
             )
             .fixing(dimensions: options.dimensions)
             var run = GraphImport(name: prepared.graph.name)
-            return try run.graph(prepared)
+            do throws(ONNXError) { return try run.graph(prepared) } catch {
+                throw run.refused.map { prepared.graph.suggestingBindings(for: $0, error) } ?? error
+            }
         } catch {
             throw error.naming(file: model.file)
         }
@@ -84,6 +86,8 @@ struct GraphImport {
     /// Nodes read so far, bodies of loops counted as often as they are unrolled.
     private var nodeCount = 0
     static let nodeLimit = 200_000
+    /// What no network needs for one value: a size beyond it is a mistake, or an attack.
+    static let byteLimit = 1 << 36
 
     /// What names stand for; graphs in attributes see a copy with their own names added.
     struct Scope {
@@ -136,7 +140,12 @@ struct GraphImport {
                 shape.append(size)
             }
             // Sizes whose product overflows would trap in every later computation.
-            _ = try named(subject) { () throws(ONNXError) in try ONNXTensorValue.byteCount(type, shape) }
+            let bytes = try named(subject) { () throws(ONNXError) in try ONNXTensorValue.byteCount(type, shape) }
+            guard bytes <= Self.byteLimit else {
+                throw ONNXError(
+                    .malformed, subject: subject,
+                    "\(type) \(shape) takes \(bytes) bytes; at most \(Self.byteLimit) are read")
+            }
             return TensorType(element, shape)
         case .other(let kind):
             throw ONNXError(.unsupported, subject: subject, "values of type \(kind) are not supported")
@@ -300,6 +309,24 @@ extension ONNXModel.Graph {
             for next in producer[name]?.reads ?? [] where seen.insert(next).inserted { queue.append(next) }
         }
         return found
+    }
+
+    /// The error with the remedy added, where integers that arrive as inputs are what the node lacks.
+    fileprivate func suggestingBindings(for node: ONNXModel.Node, _ error: ONNXError) -> ONNXError {
+        let isControl = node.domain.isEmpty && ["If", "Loop", "Scan"].contains(node.operation)
+        guard error.code == .unsupported,
+            isControl || Registry.onnxImports[ONNXImport.key(node.operation, domain: node.domain)] != nil
+        else { return error }
+        let deciding = decidingInputs(of: node).filter { name in
+            guard case .tensor(let element, let shape)? = inputs.first(where: { $0.name == name })?.type else {
+                return false
+            }
+            return [.int64, .int32, .bool].contains(element) && (shape?.count ?? 0) < 2
+        }
+        guard let first = deciding.min() else { return error }
+        var error = error
+        error.cause += "; if input '\(first)' decides it, give its value, such as --bind \(first)=1"
+        return error
     }
 
     /// The nodes that the outputs depend on.

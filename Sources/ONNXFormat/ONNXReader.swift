@@ -226,7 +226,8 @@ struct ONNXReader {
             return message.dim_value >= 0 ? .known(Int(message.dim_value)) : .unknown
         case ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM:
             let name = Protobuf.text(message.dim_param)
-            return name.isEmpty ? .unknown : .symbolic(name)
+            // A question mark is what some exporters call every size they do not know; it does not make them equal.
+            return name.isEmpty || name == "?" ? .unknown : .symbolic(name)
         default: return .unknown
         }
     }

@@ -1,8 +1,8 @@
-import IR
+public import IR
 
 extension ONNXElementType {
     /// The IR's element type; nil for strings, complex numbers and the small floats.
-    var element: ElementType? {
+    public var element: ElementType? {
         switch self {
         case .float: .f32
         case .double: .f64

@@ -27,6 +27,13 @@ final class Shell {
             .appendingPathComponent("martlet")
     }
 
+    /// Whether a program is on the path.
+    static func has(_ program: String) -> Bool {
+        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
+            FileManager.default.isExecutableFile(atPath: "\($0)/\(program)")
+        }
+    }
+
     func martlet(_ arguments: String...) throws -> Outcome { try run([Self.command.path] + arguments) }
 
     func run(_ words: [String]) throws -> Outcome {

@@ -125,7 +125,11 @@ private struct LayoutChoice {
             Attribute("registers", .integer(unit.registers)),
             Attribute("cache", .integer(unit.l2)),
         ])
-        let types = graph.types(of: node.results).map { isImage($0) ? $0.with(layout: layout($0)) : $0 }
+        // Kernels of rows and matrices write rows, whatever the shape; four dimensions need not be an image.
+        let isSpatial = kernel == ConvolutionKernel.name || kernel == ImageKernel.name
+        let types = graph.types(of: node.results).map {
+            isSpatial && isImage($0) ? $0.with(layout: layout($0)) : $0
+        }
         if kernel == ConvolutionKernel.name {
             var constants: [Int: Literal] = [:]
             for (i, operand) in operands.enumerated() { constants[i] = g.constant(of: operand) }

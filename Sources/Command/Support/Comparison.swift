@@ -35,6 +35,15 @@ struct Comparison {
             + "\(ulps(f[index], e[index], expected.element)) ULP)"
     }
 
+    /// The largest difference of reals relative to the largest expected magnitude, as text; `nil` for other types.
+    func deviation(_ found: Literal, _ expected: Literal) -> String? {
+        guard expected.element.isFloatingPoint, found.type == expected.type else { return nil }
+        let pairs = zip(found.reals, expected.reals).filter { $0.1.isFinite && $0.0.isFinite }
+        let largest = pairs.reduce(0) { max($0, abs($1.1)) }
+        let distance = pairs.reduce(0) { max($0, abs($1.0 - $1.1)) }
+        return String(format: "%.2g of the largest value", distance / max(largest, .leastNormalMagnitude))
+    }
+
     private func integerDifference(_ found: Literal, _ expected: Literal) -> String? {
         if found.bytes == expected.bytes { return nil }
         let f = found.integers, e = expected.integers

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Runs ONNX's backend cases through generated C: every case by `martlet verify`, on this machine or on a target.
+
+Writes one line a case that does not pass, the totals, and a JSON file for the report. Ends with 1 if a case fails.
+"""
+import argparse
+import collections
+import concurrent.futures
+import glob
+import json
+import os
+import subprocess
+import sys
+
+import wheels
+
+KINDS = ["node", "simple", "pytorch-operator", "pytorch-converted"]
+# The operators that most networks consist of, by the words that their cases' names start with.
+GROUPS = {
+    "convolution": ["conv", "basic_conv", "basic_deconv", "qlinearconv", "operator_conv"],
+    "pooling": ["averagepool", "maxpool", "globalaveragepool", "globalmaxpool", "lppool", "maxunpool", "avgpool",
+                "operator_maxpool"],
+    "activation": ["relu", "leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "mish", "sigmoid", "hardsigmoid",
+                   "hardswish", "softmax", "logsoftmax", "log_softmax", "softplus", "softsign", "tanh",
+                   "thresholdedrelu", "clip", "glu", "softmin"],
+    "matmul": ["matmul", "gemm", "qlinearmatmul", "linear", "operator_mm", "operator_addmm"],
+}
+
+
+def is_in(name, groups):
+    """Whether a case's name, without `test_`, starts with a word of the groups, followed by no other letter."""
+    title = name.removeprefix("test_").lower()
+    for word in (w for g in groups for w in GROUPS[g]):
+        rest = title[len(word):]
+        if title.startswith(word) and not rest[:1].isalpha():
+            return True
+        if word in ("conv", "maxpool", "avgpool") and title.startswith(word):
+            return True
+    return False
+
+
+def cases(folder, groups):
+    for kind in KINDS:
+        for model in sorted(glob.glob(os.path.join(folder, kind, "*", "model.onnx"))):
+            place = os.path.dirname(model)
+            sets = sorted(glob.glob(os.path.join(place, "test_data_set_*")))
+            if sets and (not groups or is_in(os.path.basename(place), groups)):
+                yield os.path.basename(place), model, sets
+
+
+def judge(case, options):
+    name, model, sets = case
+    for data in sets:
+        command = [options.martlet, "verify", model, "--data", data, "--target", options.target, "--quiet"]
+        try:
+            run = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        except subprocess.TimeoutExpired:
+            return name, "failed", "took more than 300 s"
+        words = (run.stderr.strip().splitlines() or run.stdout.strip().splitlines() or ["no reason given"])[-1]
+        if run.returncode == 3:
+            return name, "refused", words
+        if run.returncode:
+            return name, "failed", f"exit {run.returncode}: {words}"
+    return name, "passed", ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--martlet", default=".build/release/martlet")
+    parser.add_argument("--work", default=".build/conformance")
+    parser.add_argument("--folder", help="the cases; those of the onnx package otherwise")
+    parser.add_argument("--target", default="host")
+    parser.add_argument("--groups", nargs="*", choices=sorted(GROUPS), help="all cases without this option")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    folder = options.folder or os.path.join(wheels.unpacked("onnx", options.work), "onnx/backend/test/data")
+    todo = list(cases(folder, options.groups))
+    count = collections.Counter()
+    reasons = collections.Counter()
+    failures = []
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for name, verdict, why in pool.map(lambda case: judge(case, options), todo):
+            count[verdict] += 1
+            if verdict == "refused":
+                # Without the file and the node, which differ from case to case.
+                reasons[": ".join(why.split(": ")[3:]) or why] += 1
+            if verdict == "failed":
+                failures.append(f"{name}: {why}")
+            if verdict != "passed":
+                print(f"{verdict:8s}{name}: {why[:300]}", flush=True)
+    print(f"{options.target}: {count['passed']} passed, {count['refused']} refused, {count['failed']} failed, "
+          f"of {len(todo)} cases")
+    os.makedirs(os.path.join(options.work, "results"), exist_ok=True)
+    kind = "cases" if not options.groups else "groups"
+    with open(os.path.join(options.work, "results", f"{kind}-{options.target}.json"), "w") as file:
+        json.dump({"target": options.target, "groups": options.groups, "total": len(todo), **count,
+                   "reasons": reasons.most_common(), "failures": failures}, file, indent=1)
+    sys.exit(1 if count["failed"] or not todo else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -28,6 +28,8 @@ struct ScheduledNetworks {
         result.append(("functions", try functions()))
         result.append(("vectors", try vectors()))
         result.append(("attention", try attention()))
+        result.append(("added", try added()))
+        result.append(("heads", try heads()))
         return result
     }
 
@@ -53,6 +55,26 @@ struct ScheduledNetworks {
         y = try convolution(y, 20, Conv2D(), kernel: 1, &g)
         if stride == 1 { y = try g.append(Add(), y, x) }
         return g.finish(outputs: [y])
+    }
+
+    /// Sums behind depthwise convolutions, which have no room for them.
+    private mutating func added() throws -> Graph {
+        var g = GraphBuilder(name: "added")
+        let x = try convolution(g.input("x", .f32(1, 6, 11, 10)), 20, Conv2D(), kernel: 1, &g)
+        let y = try g.append(Add(), convolution(x, 20, Conv2D(kernel: 3, groups: 20), kernel: 3, &g), x)
+        let z = try g.append(
+            Relu(), g.append(Add(), convolution(y, 20, Conv2D(kernel: 5, groups: 20), kernel: 5, &g), y))
+        return g.finish(outputs: [z])
+    }
+
+    /// Rows and matrices of four dimensions, which are no images.
+    private mutating func heads() throws -> Graph {
+        var g = GraphBuilder(name: "heads")
+        let q = g.input("q", .f32(1, 3, 19, 8)), k = g.input("k", .f32(1, 3, 8, 21))
+        let weights = try g.append(Softmax(axis: -1), g.append(MatMul(), q, k))
+        let y = try g.append(MatMul(), weights, constant([21, 17], 0.3, &g))
+        let z = try g.append(LayerNorm(), y, constant([17], 1, &g), constant([17], 1, &g))
+        return g.finish(outputs: [z])
     }
 
     private mutating func stem() throws -> Graph {

@@ -1,11 +1,8 @@
 import Foundation
 import Testing
 
-/// A sample of ONNX's backend cases through generated C, on this machine and on an emulated one.
-///
-/// The cases are those of Debian's `libonnx-testdata`, or of the folder that `ONNX_BACKEND_CASES` names; all of them, and the
-/// other targets, are the business of `make conformance`.
-@Suite(.enabled(if: !BackendSampleTests.cases.isEmpty, "install libonnx-testdata")) struct BackendSampleTests {
+/// ONNX's backend cases: those of Debian's `libonnx-testdata`, or of the folder that `ONNX_BACKEND_CASES` names.
+private enum BackendSample {
     static let folder =
         ProcessInfo.processInfo.environment["ONNX_BACKEND_CASES"] ?? "/usr/share/libonnx-testdata/data"
 
@@ -22,7 +19,11 @@ import Testing
         return ["conv", "pool", "relu", "sigmoid", "softmax", "tanh", "elu", "hardswish", "matmul", "gemm", "linear"]
             .contains(where: name.contains)
     }
+}
 
+/// A sample of the cases through generated C, on this machine and on an emulated one; all of them, and the other
+/// targets, are the business of `make conformance`.
+@Suite(.enabled(if: !BackendSample.cases.isEmpty, "install libonnx-testdata")) struct BackendSampleTests {
     /// Passes, or is refused with a reason; anything else is a failure.
     private func judge(_ folder: String, _ options: [String], _ shell: Shell) throws -> Bool {
         let outcome = try shell.run(
@@ -36,7 +37,7 @@ import Testing
 
     @Test func everyTwentiethCasePasses() throws {
         let shell = try Shell()
-        let sample = stride(from: 7, to: Self.cases.count, by: 20).map { Self.cases[$0] }
+        let sample = stride(from: 7, to: BackendSample.cases.count, by: 20).map { BackendSample.cases[$0] }
         let passed = try sample.count { try judge($0, [], shell) }
         #expect(passed * 10 >= sample.count * 7, "\(passed) of \(sample.count)")
     }
@@ -44,7 +45,7 @@ import Testing
     @Test(.enabled(if: Shell.has("aarch64-linux-gnu-gcc") && Shell.has("qemu-aarch64")))
     func everyTwelfthCommonCasePassesOnAnotherMachine() throws {
         let shell = try Shell()
-        let sample = stride(from: 3, to: Self.common.count, by: 12).map { Self.common[$0] }
+        let sample = stride(from: 3, to: BackendSample.common.count, by: 12).map { BackendSample.common[$0] }
         let passed = try sample.count { try judge($0, ["--target", "aarch64-qemu"], shell) }
         #expect(passed * 10 >= sample.count * 8, "\(passed) of \(sample.count)")
     }

@@ -29,11 +29,14 @@ import Testing
         return varint(number << 3 | 2) + varint(bytes.count) + bytes
     }
 
-    /// A model whose only initialiser is the given TensorProto, behind a name.
+    /// `y = Add(x, w)` with the given TensorProto as `w`, written by hand because no sound writer would.
     private static func initialised(by tensor: [UInt8]) throws -> [UInt8] {
-        let relu = try model([.init("Add", name: "sum", inputs: ["x", "w"], outputs: ["y"])])
-        // Fields that are repeated add up when messages are joined: graph (7) holds initialisers (5).
-        return relu + field(7, field(5, field(8, Array("w".utf8)) + tensor))
+        func text(_ number: Int, _ text: String) -> [UInt8] { field(number, Array(text.utf8)) }
+        let node = text(1, "x") + text(1, "w") + text(2, "y") + text(3, "sum") + text(4, "Add")
+        let shape = field(1, [0x08, 2]) + field(1, [0x08, 3])
+        let input = text(1, "x") + field(2, field(1, [0x08, 1] + field(2, shape)))
+        let graph = field(1, node) + field(5, text(8, "w") + tensor) + field(11, input) + field(12, text(1, "y"))
+        return [0x08, 8] + field(8, text(1, "") + [0x10, 17]) + field(7, graph)
     }
 
     struct Case: Sendable, CustomTestStringConvertible {
@@ -131,7 +134,7 @@ import Testing
         #expect(outcome.status == entry.status, "\(outcome.errors)")
         #expect(outcome.output.isEmpty)
         #expect(outcome.errors.hasPrefix("martlet: bad.onnx: "), "\(outcome.errors)")
-        #expect(outcome.errors.contains(entry.words), "\(outcome.errors)")
+        #expect(entry.words.isEmpty || outcome.errors.contains(entry.words), "\(outcome.errors)")
         #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
         #expect(try shell.names().filter { $0 != "cache" } == ["bad.onnx"])
     }

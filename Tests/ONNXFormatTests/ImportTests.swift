@@ -90,7 +90,8 @@ import Testing
         graph.nodes[0].inputs = ["flag"]
         #expect(
             refusal(ONNXModel(graph: graph)).hasSuffix(
-                "(If): its condition depends on data; only what constants decide can be compiled"))
+                "(If): its condition depends on data; only what constants decide can be compiled; "
+                    + "if input 'flag' decides it, give its value, such as --bind flag=1"))
     }
 
     @Test func inputsWithInitialisersAreConstants() throws {

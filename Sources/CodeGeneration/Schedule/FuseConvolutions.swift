@@ -48,8 +48,17 @@ public func chainConvolutions(for unit: VectorUnit) -> Pass {
                 hasKernel(stage, graph.type(of: node.operands[0]), filter, result, unit, adds: residual != nil)
             else { return nil }
             let bias = biased ? operands[2] : g.constant(Literal([Float](repeating: 0, count: filter.shape[0])))
-            let op = ConvolutionChain([stage], residual: residual != nil)
             do throws(ShapeError) {
+                if convolution.groups > 1, let addend = residual {
+                    // Depthwise kernels add nothing: the sum and what follows it stay operators of their own.
+                    let activation = try (node.op as? FusedConv2D)?.activationOperator()
+                    let chain = ConvolutionChain([.init(convolution)], residual: false)
+                    let image = try g.append(chain, operands[0], operands[1], bias, name: node.name)
+                    let sum = try g.append(Add(), image, addend, name: node.name)
+                    guard let activation else { return [sum] }
+                    return try g.appendAll(activation, [sum], name: node.name)
+                }
+                let op = ConvolutionChain([stage], residual: residual != nil)
                 return try g.appendAll(
                     op, [operands[0], operands[1], bias] + (residual.map { [$0] } ?? []), name: node.name)
             } catch { throw PassError(error) }

@@ -63,6 +63,7 @@ fuzz: setup
 study: setup
 	swift build --configuration release --product Study
 	.build/release/Study table docs/micro-125.jsonl
+	.build/release/Study latency docs/micro-125.jsonl
 	.build/release/Study ranking docs/micro-125.jsonl | tee docs/micro-125-ranking.txt
 
 check: test

@@ -12,32 +12,44 @@ struct Bench: ParsableCommand {
         discussion: "The last line of standard output is a JSON object with min_ms, median_ms and p95_ms.")
 
     @OptionGroup var model: ModelOptions
-    @Option(help: "The device to measure on; 'martlet targets' lists them.") var target = "host"
-    @Option(help: "Threads of one inference.") var threads = 1
+    @OptionGroup var target: TargetOption
+    @Option(help: "Threads of one inference; the generated C runs on one.") var threads = 1
     @Option(help: "Seconds of measuring.") var seconds = 0.6
     @Flag(help: "Leave out transforms that round differently from plain sums.") var exact = false
     @Flag(help: "Keep the portable body of every operator.") var portable = false
-    @Flag(help: "Print the JSON object alone.") var json = false
     @Flag(help: "Also print the time of each step.") var perNode = false
     @Option(help: "Write the steps of one inference as a Chrome trace (with --per-node).") var trace: String?
+    @OptionGroup var result: ResultOptions
+
+    private struct Figures: Encodable {
+        var minimum, median, p95: Double
+        var runs: Int
+
+        enum CodingKeys: String, CodingKey { case minimum = "min_ms", median = "median_ms", p95 = "p95_ms", runs }
+    }
 
     func validate() throws {
-        guard threads == 1 else {
-            throw ValidationError("--threads: the generated C runs on one thread, found \(threads)")
-        }
+        guard threads > 0 else { throw ValidationError("--threads expects at least 1, found \(threads)") }
         guard seconds > 0 else { throw ValidationError("--seconds expects a positive number, found \(seconds)") }
     }
 
     func run() throws {
-        let target = try TargetLibrary().target(target)
+        guard threads == 1 else {
+            throw Failure(.unsupported, "--threads \(threads): the generated C runs on one thread")
+        }
+        let progress = ProgressDisplay(isQuiet: result.output.quiet)
+        defer { progress.end() }
+        let target = try target.load()
+        let bytes = model.fileSize
+        progress.step("reading and optimising", seconds: bytes * 1e-7, then: 2 + bytes * 4e-8 + seconds)
         let graph = try target.deployed(try model.graph(), exact: exact, portable: portable)
         let folder = Folders.cache + "/builds"
         if perNode || trace != nil {
+            progress.step("compiling and timing", seconds: 2 + bytes * 4e-8 + seconds)
             let timing = try StepTimes(graph, name: model.name, target: target, folder: folder, seconds: seconds)
-            if !json { Terminal.output(timing.table()) }
-            if let trace { try timing.writeTrace(to: trace) }
-            Terminal.output(timing.summary)
-            return
+            if let trace { try Folders.write(timing.trace(), to: trace) }
+            progress.end()
+            return try print(timing.summary, after: timing.table())
         }
         let program = SourceProgram(try CProgram(graph, options: COptions(name: model.name)))
         var plan = MeasuringPlan()
@@ -46,19 +58,29 @@ struct Bench: ParsableCommand {
         plan.burst = .milliseconds(max(1, Int(seconds * 1e3 / 3)))
         plan.warmUp = .milliseconds(Int(min(50, seconds * 1e3 / 6)))
         let profiler = Profiler(builder: try Builder(for: target, in: folder), plan: plan)
+        let sourceBytes = program.files.reduce(0) { $0 + ($1.isCompiled ? Double($1.contents.count) : 0) }
+        progress.step("compiling the C", seconds: 0.5 + sourceBytes * 6e-6, then: seconds)
+        _ = try profiler.builder.build(program, as: .bench)
+        progress.step("timing", seconds: seconds)
         let figures = try profiler.measure([program], threads: threads, anew: true)[0]
-        if !json {
-            Terminal.output(
+        progress.end()
+        try print(
+            try JSONText.line(
+                Figures(
+                    minimum: figures.minimum, median: figures.median, p95: figures.p95, runs: figures.runs)),
+            after:
                 "\(model.name) on \(target.name): median \(ms(figures.median)), least \(ms(figures.minimum)), \(figures.runs) runs"
-            )
-        }
-        Terminal.output(
-            "{\"min_ms\": \(digits(figures.minimum)), \"median_ms\": \(digits(figures.median)), \"p95_ms\": \(digits(figures.p95)), \"runs\": \(figures.runs)}"
         )
     }
 
+    /// The object is the last line, and with `--json` the only one.
+    private func print(_ object: String, after text: String) throws {
+        let lines = result.output.json ? object : text + "\n" + object
+        guard let file = result.file else { return try Terminal.output(lines) }
+        try Folders.write(Data((lines + "\n").utf8), to: file)
+    }
+
     private func ms(_ value: Double) -> String { String(format: "%.3f ms", value) }
-    private func digits(_ value: Double) -> String { String(format: "%.6f", value) }
 }
 
 /// The time of each step of a program, from a build with hooks.
@@ -119,8 +141,8 @@ struct StepTimes {
         return Terminal.table(rows)
     }
 
-    /// Writes the steps in Chrome's trace format, one after another.
-    func writeTrace(to path: String) throws {
+    /// The steps in Chrome's trace format, one after another.
+    func trace() throws -> Data {
         var start = 0.0
         var events: [[String: Any]] = []
         for (index, step) in program.steps.enumerated() {
@@ -136,9 +158,6 @@ struct StepTimes {
             ])
             start += duration
         }
-        let data = try JSONSerialization.data(withJSONObject: ["traceEvents": events], options: [.sortedKeys])
-        do { try data.write(to: URL(fileURLWithPath: path)) } catch {
-            throw Failure(.badInput, "\(path): cannot be written: \(error.localizedDescription)")
-        }
+        return try JSONSerialization.data(withJSONObject: ["traceEvents": events], options: [.sortedKeys])
     }
 }

@@ -11,7 +11,8 @@ struct Compile: ParsableCommand {
     @OptionGroup var model: ModelOptions
     @Option(name: .shortAndLong, help: "The folder to make.") var output: String
     @Option(help: "The prefix of every C name; the file's name otherwise.") var name: String?
-    @Option(help: "The device to write for; 'martlet targets' lists them.") var target = "host"
+    @OptionGroup var target: TargetOption
+    @OptionGroup var seed: SeedOption
     @Option(help: "Where the weights go: embed (binary, by the assembler), file (passed by pointer), c (C text).")
     var weights = COptions.Weights.embed
     @Flag(help: "Leave out transforms that round differently from plain sums.") var exact = false
@@ -19,20 +20,42 @@ struct Compile: ParsableCommand {
     @Flag(help: "Bracket every step with hooks for timing.") var profile = false
     @Flag(help: "Hand every intermediate value to a hook.") var dump = false
     @Flag(help: "Replace the folder if it exists.") var force = false
-    @Flag(help: "Print no summary.") var quiet = false
+    @OptionGroup var printing: OutputOptions
+
+    private struct Summary: Encodable {
+        var folder: String
+        var steps, sourceBytes, weightBytes, arenaBytes, macs: Int
+    }
 
     func run() throws {
+        let progress = ProgressDisplay(isQuiet: printing.quiet)
+        defer { progress.end() }
+        let target = try target.load()
+        let bytes = model.fileSize
+        progress.step("reading", seconds: bytes * 3e-8, then: bytes * 2e-7)
         let graph = try model.graph()
-        let deployed = try TargetLibrary().target(target).deployed(graph, exact: exact, portable: portable)
+        progress.step("optimising", seconds: bytes * 6e-8, then: bytes * 1.4e-7)
+        let deployed = try target.deployed(graph, exact: exact, portable: portable)
         var options = COptions(name: name ?? model.name)
         options.weights = weights
         options.profile = profile
         options.dump = dump
-        options.notes = [COptions.Note("target", target), COptions.Note("macs", "\(try Cost(of: deployed).macs)")]
-        options.test = try Reference.testVector(for: graph)
+        let macs = try Cost(of: deployed).macs
+        options.notes = [COptions.Note("target", self.target.target), COptions.Note("macs", "\(macs)")]
+        progress.step("running a test vector", seconds: Reference.seconds(macs: macs), then: bytes * 4e-8)
+        options.test = try Reference.testVector(for: graph, seed: seed.seed)
+        progress.step("writing C", seconds: bytes * 4e-8)
         let program = try CProgram(deployed, options: options)
         try Folders.write(program.files, to: output, force: force)
-        guard !quiet else { return }
+        progress.end()
+        if printing.json {
+            try Terminal.output(
+                JSONText.line(
+                    Summary(
+                        folder: output, steps: program.steps.count, sourceBytes: program.sourceBytes,
+                        weightBytes: program.weightBytes, arenaBytes: program.arenaBytes, macs: macs)))
+        }
+        guard !printing.quiet else { return }
         Terminal.error(
             """
             \(output): \(program.steps.count) steps, \(program.sourceBytes) bytes of C, \(program.weightBytes) bytes of weights, \

@@ -11,35 +11,47 @@ struct Inspect: ParsableCommand {
         abstract: "Prints a network's graph, its cost, and its memory over time.")
 
     @OptionGroup var model: ModelOptions
-    @Option(help: "The device that it is compiled for; 'martlet targets' lists them.") var target = "host"
+    @OptionGroup var target: TargetOption
     @Flag(help: "The graph as it was read, not as it is compiled.") var asWritten = false
     @Flag(help: "The figures alone.") var summary = false
     @Option(help: "Also draw the memory over time as SVG into this file.") var svg: String?
+    @OptionGroup var result: ResultOptions
+
+    private struct Figures: Encodable {
+        var nodes, macs, parameters, parameterBytes, arenaBytes, leastArenaBytes, leastBytesInAnyOrder: Int
+        var peak: String?
+        /// The graph's text; left out with `--summary`.
+        var graph: String?
+    }
 
     func run() throws {
+        let progress = ProgressDisplay(isQuiet: result.output.quiet)
+        defer { progress.end() }
+        progress.step("reading", seconds: model.fileSize * 3e-8, then: model.fileSize * 1e-7)
         let written = try model.graph()
-        let graph = asWritten ? written : try TargetLibrary().target(target).deployed(written)
-        if !summary { Terminal.output(shortened(graph.description)) }
+        progress.step("optimising", seconds: model.fileSize * 1e-7)
+        let graph = asWritten ? written : try target.load().deployed(written)
         let cost = try Cost(of: graph), plan = try CProgram.memory(of: graph), timeline = MemoryTimeline(graph, plan)
-        Terminal.output(
-            Terminal.table([
-                ["figure", "value"], ["nodes", "\(graph.nodes.count { !($0.op is any SourceOperator) })"],
-                ["multiply-accumulates", "\(cost.macs)"], ["parameters", "\(cost.parameters)"],
-                ["parameter bytes", "\(cost.parameterBytes)"], ["arena bytes", "\(plan.arenaBytes)"],
-                ["arena bytes at least", "\(plan.lowerBound)"],
-                ["arena bytes in any order", "\(plan.leastBytes(of: graph))"],
-            ]))
-        if let peak = plan.peakNode {
-            let node = graph.nodes[peak]
-            Terminal.output(
-                "peak at node \(peak): \(node.op.mnemonic)\(node.name.map { " " + AttributeValue.quote($0) } ?? "")")
+        if let svg { try Folders.write(Data(timeline.svg().utf8), to: svg) }
+        let peak = plan.peakNode.map { index in
+            let node = graph.nodes[index]
+            return "node \(index): \(node.op.mnemonic)\(node.name.map { " " + AttributeValue.quote($0) } ?? "")"
         }
-        if !summary { Terminal.output("\n" + timeline.text()) }
-        if let svg {
-            do { try Data(timeline.svg().utf8).write(to: URL(fileURLWithPath: svg)) } catch {
-                throw Failure(.badInput, "\(svg): cannot be written: \(error.localizedDescription)")
-            }
-        }
+        let figures = Figures(
+            nodes: graph.nodes.count { !($0.op is any SourceOperator) }, macs: cost.macs, parameters: cost.parameters,
+            parameterBytes: cost.parameterBytes, arenaBytes: plan.arenaBytes, leastArenaBytes: plan.lowerBound,
+            leastBytesInAnyOrder: plan.leastBytes(of: graph),
+            peak: peak, graph: summary ? nil : shortened(graph.description))
+        let table = Terminal.table([
+            ["figure", "value"], ["nodes", "\(figures.nodes)"], ["multiply-accumulates", "\(figures.macs)"],
+            ["parameters", "\(figures.parameters)"], ["parameter bytes", "\(figures.parameterBytes)"],
+            ["arena bytes", "\(figures.arenaBytes)"], ["arena bytes at least", "\(figures.leastArenaBytes)"],
+            ["arena bytes in any order", "\(figures.leastBytesInAnyOrder)"],
+        ])
+        progress.end()
+        var parts = [figures.graph, table, peak.map { "peak at \($0)" }].compactMap { $0 }
+        if !summary { parts.append("\n" + timeline.text()) }
+        try result.emit(parts.joined(separator: "\n"), json: figures)
     }
 
     /// Constants' bytes fill pages and say nothing to a reader.

@@ -3,7 +3,7 @@ import ArgumentParser
 /// The command `martlet`.
 ///
 /// Exit status: 0 done, 1 a comparison failed, 3 an unsupported operator or feature, 4 bad input, 5 constraints that nothing
-/// meets, 64 wrong usage. Data goes to standard output, everything else to standard error.
+/// meets, 64 wrong usage, 130 stopped by the user. Data goes to standard output, everything else to standard error.
 @main
 struct Martlet: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -7,15 +7,22 @@ struct Ops: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Lists the ONNX operators that are read, as a table in Markdown.")
 
-    func run() throws { Terminal.output(Self.table()) }
+    @OptionGroup var result: ResultOptions
 
-    static func table() -> String {
+    private struct Row: Encodable {
+        var name, opsets, types, refused: String
+    }
+
+    func run() throws {
         let rows = Registry.onnxImports.values.sorted { ($0.domain, $0.opType) < ($1.domain, $1.opType) }.map { entry in
-            let name = entry.domain.isEmpty ? entry.opType : "\(entry.domain).\(entry.opType)"
-            let versions = "\(entry.versions.lowerBound)-\(entry.versions.upperBound)"
-            return "| \(name) | \(versions) | \(types(entry.elements)) | \(entry.refuses) |"
+            Row(
+                name: entry.domain.isEmpty ? entry.opType : "\(entry.domain).\(entry.opType)",
+                opsets: "\(entry.versions.lowerBound)-\(entry.versions.upperBound)", types: Self.types(entry.elements),
+                refused: "\(entry.refuses)")
         }
-        return (["| Operator | Opsets | Types | Refused |", "|---|---|---|---|"] + rows).joined(separator: "\n")
+        let lines = rows.map { "| \($0.name) | \($0.opsets) | \($0.types) | \($0.refused) |" }
+        let table = ["| Operator | Opsets | Types | Refused |", "|---|---|---|---|"] + lines
+        try result.emit(table.joined(separator: "\n"), json: rows)
     }
 
     private static func types(_ elements: [ElementType]) -> String {

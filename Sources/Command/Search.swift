@@ -17,31 +17,32 @@ struct SearchNetwork: ParsableCommand {
     @Option(help: "The search space; 'martlet spaces' lists them. A path reads a file.") var space = "mbconv-28"
     @Option(help: "The data set: fashion-mnist, mnist, cifar10 or cifar100.") var data = "fashion-mnist"
     @Option(help: "The folder of the data set's files, where it is not the usual one.") var dataFolder: String?
-    @Option(help: "The device to search for; 'martlet targets' lists them.") var target = "host"
+    @OptionGroup var target: TargetOption
     @Option(help: "The search algorithm.") var algorithm = "spos"
 
     @Option(help: ArgumentHelp("Most time of one inference, such as 2ms.", valueName: "time")) var latency:
         Quantity<TimeUnit>?
     @Option(help: ArgumentHelp("Most working memory, such as 256KiB.", valueName: "bytes")) var peakMemory:
         Quantity<ByteUnit>?
-    @Option(help: ArgumentHelp("Most bytes of weights, such as 1MiB.", valueName: "bytes")) var flash:
-        Quantity<ByteUnit>?
+    @Option(help: ArgumentHelp("Most flash memory, weights and code together, such as 1MiB.", valueName: "bytes"))
+    var flash: Quantity<ByteUnit>?
     @Option(help: ArgumentHelp("Most multiply-accumulates, such as 30M.", valueName: "count")) var macs:
         Quantity<CountUnit>?
 
-    @Option(help: "How thorough: full, or demo for minutes on two cores.") var preset = "full"
+    @Option(
+        help:
+            "How thorough: full, demo for minutes on two cores, or quick for a try of seconds that finds nothing good.")
+    var preset = "full"
     @Option(help: "Passes over the training images for the supernet.") var supernetEpochs: Double?
     @Option(help: "Passes over the training images for the network that was found.") var epochs: Double?
-    @Option(help: "The seed of every random draw.") var seed: UInt64 = 1
-    @Option(help: "Threads for training.") var threads = 2
+    @OptionGroup var seed: SeedOption
+    @OptionGroup var threads: ThreadsOption
     @Option(name: .shortAndLong, help: "The folder of the run.") var output: String
     @Flag(help: "Replace the folder if it exists.") var force = false
     @Flag(help: "Go on with the run in the folder; every other setting is the run's own.") var resume = false
-    @Flag(help: "Print the result as JSON.") var json = false
-    @Flag(help: "Show no progress.") var quiet = false
+    @OptionGroup var printing: OutputOptions
 
     func validate() throws {
-        guard threads > 0 else { throw ValidationError("--threads expects at least 1, found \(threads)") }
         for (name, value) in [("--epochs", epochs), ("--supernet-epochs", supernetEpochs)] {
             guard value.map({ $0 > 0 }) ?? true else { throw ValidationError("\(name) expects a positive number") }
         }
@@ -62,10 +63,15 @@ struct SearchNetwork: ParsableCommand {
             signal(SIGINT, SIG_DFL)
         }
         interrupts.resume()
-        let progress = ProgressDisplay(isQuiet: quiet)
+        let progress = ProgressDisplay(isQuiet: printing.quiet)
         let record: RunRecord
         do {
-            record = try run.execute { progress.show($0) }
+            record = try run.execute(
+                progress: { progress.show($0) },
+                warn: { warning in
+                    progress.end()
+                    Terminal.error("martlet: warning: \(warning)")
+                })
         } catch {
             progress.end()
             if cancellation.isRequested { throw Failure(.interrupted, "stopped; go on with: \(resumption)") }
@@ -78,7 +84,7 @@ struct SearchNetwork: ParsableCommand {
     private func settings() throws -> SearchConfiguration {
         var settings = try SearchConfiguration.preset(preset)
         (settings.algorithm, settings.space, settings.data, settings.dataFolder) = (algorithm, space, data, dataFolder)
-        (settings.target, settings.seed, settings.threads) = (target, seed, threads)
+        (settings.target, settings.seed, settings.threads) = (target.target, seed.seed, threads.threads)
         settings.limits = .init(
             latency: latency.map { $0.value * 1e3 }, peakMemory: peakMemory?.value, flash: flash?.value,
             macs: macs?.value)
@@ -90,23 +96,19 @@ struct SearchNetwork: ParsableCommand {
     private var resumption: String { "martlet search -o \(output) --resume" }
 
     private func summarize(_ record: RunRecord) throws {
-        guard !json else {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            Terminal.output(String(decoding: try encoder.encode(record), as: UTF8.self))
-            return
-        }
+        if printing.json { return try Terminal.output(JSONText.line(record)) }
         guard let winner = record.winner else { return }
-        Terminal.output("network        \(winner.text)")
+        var lines = ["network        \(winner.text)"]
         for limit in record.limits {
             let found = limit.winner.map { limit.unit.text($0) } ?? "-"
-            Terminal.output("\(limit.name): limit \(limit.unit.text(limit.limit)), measured \(found)")
+            lines.append("\(limit.name): limit \(limit.unit.text(limit.limit)), measured \(found)")
         }
-        Terminal.output(
+        lines.append(
             String(
                 format: "latency: median %.4f ms on %@, p95 %.4f ms", winner.latency, record.target, winner.latencyP95))
-        Terminal.output(String(format: "test accuracy %.2f %%", winner.testAccuracy * 100))
-        Terminal.output("folder         \(output) (report.html, best/model.onnx, best/c)")
-        for line in record.howToRun { Terminal.output("run the C      \(line)") }
+        lines.append(String(format: "test accuracy %.2f %%", winner.testAccuracy * 100))
+        lines.append("folder         \(output) (report.html, best/model.onnx, best/c)")
+        lines += record.howToRun.map { "run the C      \($0)" }
+        try Terminal.output(lines.joined(separator: "\n"))
     }
 }

@@ -10,22 +10,36 @@ struct ListSpaces: ParsableCommand {
         commandName: "spaces", abstract: "Lists the search spaces, or prints one as YAML.")
 
     @Argument(help: "A space, or the path of a .yaml file.") var name: String?
+    @OptionGroup var result: ResultOptions
+
+    private struct Row: Encodable {
+        var name, input: String
+        var classes, choices: Int
+        var architectures: Double
+        var source: String
+    }
 
     func run() throws {
         let library = SpaceLibrary()
         if let name {
             // Read it, so that a fault in a user's file is found here.
             _ = try library.space(name)
-            Terminal.output(try library.text(name))
-            return
+            let text = try library.text(name)
+            return try result.emit(text, json: ["name": name, "yaml": text])
         }
-        var rows = [["space", "input", "classes", "choices", "architectures", "source"]]
-        for name in library.names {
+        let rows = try library.names.map { name in
             let space = try library.space(name)
-            let digits = space.sites.reduce(0) { $0 + log10(Double($1.alternatives.count)) }
-            let size = digits < 6 ? String(format: "%.0f", pow(10, digits)) : String(format: "1e%.0f", digits)
-            rows.append([name, "\(space.input)", "\(space.classes)", "\(space.sites.count)", size, space.source])
+            return Row(
+                name: name, input: "\(space.input)", classes: space.classes, choices: space.sites.count,
+                architectures: space.size, source: space.source)
         }
-        Terminal.output(Terminal.table(rows))
+        let cells = rows.map { row in
+            let size =
+                row.architectures < 1e6
+                ? String(format: "%.0f", row.architectures) : String(format: "1e%.0f", log10(row.architectures))
+            return [row.name, row.input, "\(row.classes)", "\(row.choices)", size, row.source]
+        }
+        try result.emit(
+            Terminal.table([["space", "input", "classes", "choices", "architectures", "source"]] + cells), json: rows)
     }
 }

@@ -6,15 +6,25 @@ struct Targets: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Lists the targets, what their figures mean, and what is missing for them.")
 
+    @OptionGroup var result: ResultOptions
+
+    private struct Row: Encodable {
+        var name, figures: String
+        var ready: Bool
+        var description: String
+        var missing: String?
+    }
+
     func run() throws {
         let library = TargetLibrary()
-        var rows = [["target", "figures", "ready", "description"]]
-        for name in library.names {
-            let target = try library.target(name)
-            let missing = Builder.missingTools(of: target)
-            rows.append([name, target.figures.rawValue, missing == nil ? "yes" : "no", target.description])
-            if let missing { Terminal.error("\(missing)") }
+        let rows = try library.names.map { name in
+            let target = try library.target(name), missing = Builder.missingTools(of: target)
+            return Row(
+                name: name, figures: target.figures.rawValue, ready: missing == nil, description: target.description,
+                missing: missing?.description)
         }
-        Terminal.output(Terminal.table(rows))
+        if !result.output.quiet { for row in rows { if let missing = row.missing { Terminal.error(missing) } } }
+        let cells = rows.map { [$0.name, $0.figures, $0.ready ? "yes" : "no", $0.description] }
+        try result.emit(Terminal.table([["target", "figures", "ready", "description"]] + cells), json: rows)
     }
 }

@@ -13,15 +13,28 @@ struct Verify: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
     @Option(help: "The folder with input_N.pb and output_N.pb.") var data: String
-    @Option(help: "The device to run on; 'martlet targets' lists them.") var target = "host"
+    @OptionGroup var target: TargetOption
     @Option(help: "Relative tolerance of reals.") var rtol = 1e-3
     @Option(help: "Absolute tolerance of reals.") var atol = 1e-7
     @Flag(help: "On a mismatch, name the first step whose value differs.") var dump = false
     @Flag(help: "No algorithm that gives up precision for speed.") var exact = false
     @Flag(help: "Plain C without vector extensions.") var portable = false
-    @Flag(help: "Print nothing unless something differs.") var quiet = false
+    @OptionGroup var result: ResultOptions
+
+    /// One output's comparison.
+    private struct Row: Encodable {
+        var output: String
+        var isEqual: Bool
+        var difference: String?
+        /// The largest difference that was let pass.
+        var deviation: String?
+    }
 
     func run() throws {
+        let progress = ProgressDisplay(isQuiet: result.output.quiet)
+        defer { progress.end() }
+        let bytes = self.model.fileSize
+        progress.step("reading and optimising", seconds: bytes * 1e-7, then: 1 + bytes * 6e-8)
         let model = try model.read()
         let given = try ONNXTestData.tensors(folder: data, prefix: "input", declared: model.requiredInputs)
         let expected = try ONNXTestData.tensors(folder: data, prefix: "output", declared: model.graph.outputs)
@@ -38,23 +51,35 @@ struct Verify: ParsableCommand {
             }
             return value.literal
         }
-        let target = try TargetLibrary().target(target)
+        let target = try target.load()
         let deployed = try target.deployed(graph, exact: exact, portable: portable)
+        progress.step("compiling and running", seconds: 1 + bytes * 6e-8)
         let outputs = try execute(deployed, inputs, on: target)
+        progress.end()
         let comparison = Comparison(relative: rtol, absolute: atol)
-        for (index, value) in expected.enumerated() {
-            let name = graph.outputNames[index], difference = comparison.difference(outputs[index], value.literal)
-            if let difference {
-                try refuseWrappedIntegers(value.literal, index, of: graph, inputs, named: name)
-                Terminal.error("output '\(name)': \(difference)")
-                if dump { try nameDivergingStep(of: deployed, inputs, comparison, target) }
-                throw Failure(.comparisonFailed, "output '\(name)' differs")
-            }
-            if !quiet {
-                let deviation = comparison.deviation(outputs[index], value.literal)
-                Terminal.output("output '\(name)': equal\(deviation.map { ", largest difference \($0)" } ?? "")")
-            }
+        let rows = expected.enumerated().map { index, value in
+            let difference = comparison.difference(outputs[index], value.literal)
+            let deviation = difference == nil ? comparison.deviation(outputs[index], value.literal) : nil
+            return Row(
+                output: graph.outputNames[index], isEqual: difference == nil, difference: difference,
+                deviation: deviation.map { "\($0)" })
         }
+        let wrongIndex = rows.firstIndex { !$0.isEqual }
+        if let index = wrongIndex {
+            try refuseWrappedIntegers(expected[index].literal, index, of: graph, inputs, named: rows[index].output)
+        }
+        if result.output.json {
+            try result.emit("", json: rows)
+        } else if !result.output.quiet, rows.contains(where: \.isEqual) {
+            try result.emit(
+                rows.filter(\.isEqual).map { row in
+                    "output '\(row.output)': equal\(row.deviation.map { ", largest difference \($0)" } ?? "")"
+                }.joined(separator: "\n"), json: rows)
+        }
+        guard let wrong = wrongIndex.map({ rows[$0] }) else { return }
+        Terminal.error("output '\(wrong.output)': \(wrong.difference ?? "")")
+        if dump { try nameDivergingStep(of: deployed, inputs, comparison, target) }
+        throw Failure(.comparisonFailed, "output '\(wrong.output)' differs")
     }
 
     /// Refuses to judge by integers that wrapped around where the operator's definition saturates.

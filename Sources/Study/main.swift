@@ -7,10 +7,13 @@ import Training
 
 // The slower checks of single-path search on the 125-network benchmark. Called by `make study`.
 //
-//   Study table FILE [THREADS]       trains every network twice; rows that the file has are kept
-//   Study ranking FILE [THREADS]     trains supernets and compares them with the table
+//   Study table FILE [THREADS]                 trains every network twice; rows that the file has are kept
+//   Study latency FILE                         times the C of every network and adds that to its rows
+//   Study ranking FILE [THREADS] [SUPERNETS]   trains supernets and compares them with the table
 
 func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+/// A line of the result, at once: a study takes long enough to be watched.
+func report(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
 func digits(_ value: Double, _ places: Int = 3) -> String { String(format: "%.\(places)f", value) }
 
 struct Table {
@@ -52,7 +55,21 @@ func makeTable(_ benchmark: MicroBenchmark, _ file: String) throws {
     }
 }
 
+func addLatencies(_ benchmark: MicroBenchmark, _ file: String) throws {
+    var table = try Table(file: file)
+    let builds = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-study-builds").path
+    let latencies = try benchmark.latencies(buildingIn: builds)
+    for index in table.rows.indices { table.rows[index].latency = latencies[table.rows[index].architecture] }
+    try table.write(to: file)
+}
+
+func summary(_ values: [Double], _ places: Int = 3) -> String {
+    "mean \(digits(SampleStatistics.mean(values), places)), standard error "
+        + digits(SampleStatistics.standardError(values), places)
+}
+
 func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int) throws {
+    let start = ContinuousClock().now
     let table = try Table(file: file)
     let all = benchmark.architectures
     let (first, second) = (table.accuracies(seed: 1), table.accuracies(seed: 2))
@@ -60,43 +77,51 @@ func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int) throws
         throw SearchError(.configuration, "\(file): is not whole; run 'Study table \(file)' first")
     }
     let truth = all.map { ((first[$0] ?? 0) + (second[$0] ?? 0)) / 2 }
-    let ceiling = KendallTau.b(all.map { first[$0] ?? 0 }, all.map { second[$0] ?? 0 })
-    print("seed-to-seed Kendall tau of the table (validation accuracy): \(digits(ceiling))")
-    let untrained = try (0..<3).map { seed in
+    // Cells without a path from input to output leave the classifier its bias: they stay at chance, whoever trains them.
+    let learning = all.indices.filter { truth[$0] > 0.11 }
+    func taus(_ a: [Double], _ b: [Double]) -> (all: Double, learning: Double) {
+        (KendallTau.b(a, b), KendallTau.b(learning.map { a[$0] }, learning.map { b[$0] }))
+    }
+    func text(_ tau: (all: Double, learning: Double)) -> String {
+        "tau \(digits(tau.all)) (\(digits(tau.learning)) over the \(learning.count) networks above chance)"
+    }
+    report("the table, seed against seed: \(text(taus(all.map { first[$0] ?? 0 }, all.map { second[$0] ?? 0 })))")
+    for (name, cost) in [
+        ("multiply-accumulates", all.map { benchmark.macs($0) }),
+        ("latency", all.map { architecture in table.rows.first { $0.architecture == architecture }?.latency ?? 0 }),
+    ] { report("the table against \(name) alone: \(text(taus(cost, truth)))") }
+
+    for seed in 1...5 as ClosedRange<UInt64> {
         let store = ParameterStore()
-        let random = RandomSource(seed: UInt64(100 + seed))
+        let random = RandomSource(seed: 100 + seed)
         for architecture in all {
             try store.prepare(
                 for: Supernet(benchmark.space).build(architecture, batch: 1, .calibration).graph, random: random)
         }
-        return KendallTau.b(try all.map { try benchmark.inherited(store, $0) }, truth)
+        let scores = try all.map { try benchmark.inherited(store, $0) }
+        report("untrained supernet \(seed): \(text(taus(scores, truth)))")
     }
-    print("untrained supernets, tau: \(untrained.map { digits($0) }.joined(separator: " "))")
 
     // The cap on multiply-accumulates for the search: the 60th percentile.
     let cap = SampleStatistics.quantile(all.map { benchmark.macs($0) }, 0.6)
     let legal = all.indices.filter { benchmark.macs(all[$0]) <= cap }
     let order = legal.sorted { truth[$0] > truth[$1] }
-    var taus: [Double] = [], ranks: [Double] = []
+    var trained: [Double] = [], ranks: [Double] = [], gains: [Double] = [], distances: [Double] = []
     for seed in 1...UInt64(supernets) {
         let store = try benchmark.trainSupernet(budget: 30, seed: seed)
         let scores = try all.map { try benchmark.inherited(store, $0) }
-        taus.append(KendallTau.b(scores, truth))
-        if seed == 1 {
-            var random = RandomSource(seed: 7)
-            let sample = (0..<30).map { _ in random.element(of: Array(all.indices)) }
-            let shared = try sample.map { try benchmark.inheritedWithSharedStatistics(store, all[$0]) }
-            let batch = try sample.map { try benchmark.inheritedByBatch(store, all[$0]) }
-            let recalibrated = sample.map { scores[$0] }
-            func mean(_ a: [Double], minus b: [Double]) -> Double {
-                100 * (SampleStatistics.mean(a) - SampleStatistics.mean(b))
-            }
-            print(
-                "recalibrated minus shared statistics, 30 paths: \(digits(mean(recalibrated, minus: shared), 2)) points"
-            )
-            print(
-                "batch statistics minus recalibrated, 30 paths: \(digits(mean(batch, minus: recalibrated), 2)) points")
-        }
+        let tau = taus(scores, truth)
+        trained.append(tau.all)
+
+        var random = RandomSource(seed: 7).fork(Int(seed))
+        let sample = (0..<30).map { _ in random.element(of: Array(all.indices)) }
+        let recalibrated = SampleStatistics.mean(sample.map { scores[$0] })
+        let shared = SampleStatistics.mean(
+            try sample.map { try benchmark.inheritedWithSharedStatistics(store, all[$0]) })
+        let batch = SampleStatistics.mean(try sample.map { try benchmark.inheritedByBatch(store, all[$0]) })
+        gains.append(100 * (recalibrated - shared))
+        distances.append(100 * (batch - recalibrated))
+
         var settings = Evolution.Settings()
         (settings.population, settings.generations, settings.parents) = (10, 4, 4)
         (settings.mutants, settings.crossovers) = (5, 5)
@@ -111,28 +136,40 @@ func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int) throws
         let found = all.firstIndex(of: evolution.best?.architecture ?? all[0]) ?? 0
         let rank = Double((order.firstIndex(of: found) ?? order.count) + 1) / Double(order.count)
         ranks.append(rank)
-        print(
-            "supernet \(seed): tau \(digits(taus[taus.count - 1])), pick \(benchmark.space.text(of: all[found])) at the top \(digits(100 * rank, 1)) % of \(order.count) legal cells"
-        )
+        report(
+            """
+            supernet \(seed): \(text(tau)); 30 paths, recalibrated minus shared statistics \(digits(gains[gains.count - 1], 2)) \
+            points, batch statistics minus recalibrated \(digits(distances[distances.count - 1], 2)); pick \
+            \(benchmark.space.text(of: all[found])), accuracy \(digits(truth[found])), in the top \(digits(100 * rank, 1)) % of \
+            \(order.count) legal networks
+            """)
     }
-    print(
-        "tau over \(supernets) supernets: mean \(digits(SampleStatistics.mean(taus))), standard error \(digits(SampleStatistics.standardError(taus)))"
+    report("tau over \(supernets) supernets: \(summary(trained))")
+    report("recalibrated minus shared statistics, points: \(summary(gains, 2))")
+    report("batch statistics minus recalibrated, points: \(summary(distances, 2))")
+    report("picks in the top 15 %: \(ranks.filter { $0 <= 0.15 }.count) of \(supernets)")
+    let accuracies = legal.map { truth[$0] }
+    report(
+        "accuracy of legal networks: best \(digits(accuracies.max() ?? 0)), mean (a random pick) \(digits(SampleStatistics.mean(accuracies)))"
     )
-    print("picks in the top 15 %: \(ranks.filter { $0 <= 0.15 }.count) of \(supernets)")
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    let minutes = Double((ContinuousClock().now - start).components.seconds) / 60
+    report("\(digits(minutes, 1)) minutes, \(usage.ru_maxrss / 1024) MiB at most")
 }
 
 let arguments = CommandLine.arguments
-guard arguments.count >= 3, ["table", "ranking"].contains(arguments[1]) else {
-    say("usage: Study table|ranking FILE [THREADS] [SUPERNETS]")
+guard arguments.count >= 3, ["table", "latency", "ranking"].contains(arguments[1]) else {
+    say("usage: Study table|latency|ranking FILE [THREADS] [SUPERNETS]")
     exit(64)
 }
 do {
     let benchmark = try MicroBenchmark(
         corpus: KnownCorpus.fashionMNIST.load(), threads: arguments.count > 3 ? Int(arguments[3]) ?? 2 : 2)
-    if arguments[1] == "table" {
-        try makeTable(benchmark, arguments[2])
-    } else {
-        try ranking(benchmark, arguments[2], supernets: arguments.count > 4 ? Int(arguments[4]) ?? 10 : 10)
+    switch arguments[1] {
+    case "table": try makeTable(benchmark, arguments[2])
+    case "latency": try addLatencies(benchmark, arguments[2])
+    default: try ranking(benchmark, arguments[2], supernets: arguments.count > 4 ? Int(arguments[4]) ?? 10 : 10)
     }
 } catch {
     say("study: \(error)")

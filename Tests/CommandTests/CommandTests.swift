@@ -21,7 +21,8 @@ import Testing
         let equal = try shell.martlet("verify", "model.onnx", "--data", "data")
         #expect(equal.status == 0, "\(equal.errors)")
         #expect(equal.output.contains("equal"))
-        #expect(equal.errors.isEmpty)
+        let quiet = try shell.martlet("verify", "model.onnx", "--data", "data", "--quiet")
+        #expect(quiet.status == 0 && quiet.output.isEmpty && quiet.errors.isEmpty, "\(quiet.errors)")
 
         try shell.writeModel(Self.network) { $0[1] += 0.01 }
         let different = try shell.martlet("verify", "model.onnx", "--data", "data", "--dump")

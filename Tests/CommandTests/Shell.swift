@@ -4,6 +4,29 @@ import ONNXFormat
 import Operators
 import Testing
 
+/// A command that runs.
+struct Child {
+    let process: Process
+    let output, errors: URL
+
+    func wait() throws -> Shell.Outcome {
+        process.waitUntilExit()
+        return Shell.Outcome(
+            status: process.terminationStatus, output: try String(contentsOf: output, encoding: .utf8),
+            errors: try String(contentsOf: errors, encoding: .utf8))
+    }
+
+    /// Waits until standard error holds the text, or the command has ended; whether it was found.
+    func waits(for text: String) throws -> Bool {
+        while true {
+            let isRunning = process.isRunning
+            if try String(contentsOf: errors, encoding: .utf8).contains(text) { return true }
+            guard isRunning else { return false }
+            usleep(5_000)
+        }
+    }
+}
+
 /// Runs the command in a temporary folder, as a user would.
 final class Shell {
     struct Outcome {
@@ -34,35 +57,46 @@ final class Shell {
         }
     }
 
+    /// The repository that the tests belong to.
+    static var repository: URL { URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized }
+
     func martlet(_ arguments: String...) throws -> Outcome { try run([Self.command.path] + arguments) }
 
-    func run(_ words: [String]) throws -> Outcome {
+    func run(_ words: [String], environment: [String: String] = [:]) throws -> Outcome {
+        try start(words, environment: environment).wait()
+    }
+
+    /// Starts a command and lets it run.
+    func start(_ words: [String], environment extra: [String: String] = [:]) throws -> Child {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = words
         process.currentDirectoryURL = folder
         var environment = ProcessInfo.processInfo.environment
         environment["XDG_CACHE_HOME"] = folder.appendingPathComponent("cache").path
+        environment.merge(extra) { $1 }
         process.environment = environment
         // Files instead of pipes: neither stream can fill up while the other is read.
+        children += 1
         let streams = try ["output", "errors"].map { name in
-            let url = folder.appendingPathComponent(".\(name)")
+            let url = folder.appendingPathComponent(".\(name)-\(children)")
             _ = FileManager.default.createFile(atPath: url.path, contents: nil)
             return (url, try FileHandle(forWritingTo: url))
         }
         process.standardOutput = streams[0].1
         process.standardError = streams[1].1
         try process.run()
-        process.waitUntilExit()
-        let texts = try streams.map { try String(contentsOf: $0.0, encoding: .utf8) }
-        return Outcome(status: process.terminationStatus, output: texts[0], errors: texts[1])
+        return Child(process: process, output: streams[0].0, errors: streams[1].0)
     }
+    private var children = 0
 
     func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
 
     func names(in name: String = ".") throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: path(name)).filter { $0 != ".output" && $0 != ".errors" }
-            .sorted()
+        try FileManager.default.contentsOfDirectory(atPath: path(name)).filter {
+            !$0.hasPrefix(".output") && !$0.hasPrefix(".errors")
+        }
+        .sorted()
     }
 
     /// Writes `model.onnx` and a folder `data` with its inputs and the interpreter's outputs.

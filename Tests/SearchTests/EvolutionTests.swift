@@ -5,17 +5,12 @@ import Spaces
 import Testing
 
 @Suite struct EvolutionTests {
-    /// One problem searched with 30 seeds: mean at least 0.97, none below 0.93 (so for eight of the first ten problems).
-    @Test func evolutionComesCloseToTheExactOptimum() throws {
-        let problem = SyntheticRanking(seed: 0)
-        let scale = Scale(problem)
-        let scores = try (0..<30).map { scale.normalized(try evolve(problem, seed: UInt64($0))) }
-        #expect(SampleStatistics.mean(scores) >= 0.97, "\(scores)")
-        #expect(scores.allSatisfy { $0 >= 0.93 && $0 <= 1 + 1e-9 }, "\(scores)")
-    }
-
-    /// Thirty problems, some of them harder: about one in twenty-five ends below 0.93 with these settings.
-    @Test func evolutionBeatsRandomSearchOnEveryProblem() throws {
+    /// Thirty problems, each searched with a seed of its own: every candidate distinct and within the budget, on average at
+    /// least 0.97 of the way to the exact optimum, and better than random search each time.
+    ///
+    /// That every search ends above 0.93 is more than these settings give: over 300 problems about one in twenty ends
+    /// below (docs/results.md has the distribution), so of thirty at most four may, and none below 0.85.
+    @Test func evolutionComesCloseToTheExactOptimumAndBeatsRandomSearch() throws {
         var (evolved, random): ([Double], [Double]) = ([], [])
         for seed in 0..<30 as Range<UInt64> {
             let problem = SyntheticRanking(seed: seed)
@@ -25,9 +20,25 @@ import Testing
             random.append(scale.normalized(try run(&baseline, problem, within: budget(of: problem))))
         }
         #expect(SampleStatistics.mean(evolved) >= 0.97, "\(evolved)")
-        #expect(evolved.allSatisfy { $0 >= 0.85 && $0 <= 1 + 1e-9 }, "\(evolved)")
+        #expect(evolved.count { $0 < 0.93 } <= 4 && evolved.allSatisfy { $0 >= 0.85 && $0 <= 1 + 1e-9 }, "\(evolved)")
         #expect(zip(evolved, random).allSatisfy { $0 > $1 }, "\(random)")
         #expect(SampleStatistics.mean(random) < 0.75)
+    }
+
+    /// The distribution over many problems, for docs/results.md: `EVOLUTION_PROBLEMS=300 swift test --filter Evolution`.
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["EVOLUTION_PROBLEMS"] != nil))
+    func evolutionOverManyProblems() throws {
+        let count = ProcessInfo.processInfo.environment["EVOLUTION_PROBLEMS"].flatMap { UInt64($0) } ?? 30
+        let scores = try (0..<count).map { seed in
+            let problem = SyntheticRanking(seed: seed)
+            return Scale(problem).normalized(try evolve(problem, seed: seed))
+        }
+        func share(below limit: Double) -> String { "\(scores.count { $0 < limit }) below \(limit)" }
+        print(
+            "\(count) problems: mean \(SampleStatistics.mean(scores)), median \(SampleStatistics.median(scores)), least "
+                + "\(scores.min() ?? 0); \(share(below: 0.97)), \(share(below: 0.95)), \(share(below: 0.93)), \(share(below: 0.9))"
+        )
+        #expect(SampleStatistics.mean(scores) >= 0.97)
     }
 
     /// 0 is the mean of legal architectures, 1 the optimum.

@@ -18,6 +18,35 @@ enum Folders {
         return try body(folder.path)
     }
 
+    /// Writes one file, whole or not at all; what is no regular file, such as a device, is written in place.
+    ///
+    /// - Throws: ``Failure`` when it cannot be written, as on a full disk.
+    static func write(_ data: Data, to path: String) throws {
+        var status = stat()
+        let isSpecial = stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
+        do {
+            if isSpecial {
+                let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+                try handle.write(contentsOf: data)
+                try handle.close()
+            } else {
+                try data.write(to: URL(fileURLWithPath: path), options: .atomic)
+            }
+        } catch {
+            throw Failure(.badInput, "\(path): cannot be written: \(Self.reason(error))")
+        }
+    }
+
+    /// The system's reason inside of Foundation's error, such as a full disk, where there is one.
+    static func reason(_ error: any Error) -> String {
+        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+        for candidate in [error as NSError, underlying].compactMap({ $0 }) where candidate.domain == NSPOSIXErrorDomain
+        {
+            return String(cString: strerror(Int32(candidate.code)))
+        }
+        return error.localizedDescription
+    }
+
     /// Writes files into a folder that appears whole or not at all.
     ///
     /// - Throws: ``Failure`` when the folder exists and may not be replaced, or cannot be written.
@@ -31,7 +60,9 @@ enum Folders {
             ".\(folder.lastPathComponent).\(ProcessInfo.processInfo.processIdentifier).new")
         do {
             try manager.createDirectory(at: scratch, withIntermediateDirectories: true)
-            for file in files { try Data(file.contents).write(to: scratch.appendingPathComponent(file.name)) }
+            for file in files {
+                try write(Data(file.contents), to: scratch.appendingPathComponent(file.name).path)
+            }
             if manager.fileExists(atPath: folder.path) {
                 // The old folder steps aside first, so that no moment shows a mixture.
                 let old = scratch.deletingPathExtension().appendingPathExtension("old")
@@ -43,7 +74,8 @@ enum Folders {
             }
         } catch {
             try? manager.removeItem(at: scratch)
-            throw Failure(.badInput, "\(path): cannot be written: \(error.localizedDescription)")
+            if let failure = error as? Failure { throw failure }
+            throw Failure(.badInput, "\(path): cannot be written: \(reason(error))")
         }
     }
 }

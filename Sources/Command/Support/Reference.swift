@@ -8,6 +8,11 @@ enum Reference {
     /// Most multiply-accumulates for which the definitions of the operators are run themselves.
     static let definitionLimit = 2_000_000
 
+    /// About what ``testVector(for:seed:)`` takes.
+    static func seconds(macs: Int) -> Double {
+        macs <= definitionLimit ? Double(macs) * 5e-7 : 2 + Double(macs) * 5e-10
+    }
+
     /// Pseudo-random inputs of a graph and its outputs.
     ///
     /// Small graphs are run by their operators' definitions. Large ones run as portable C in which nothing is

@@ -2,8 +2,24 @@ import Foundation
 
 /// Standard output for data, standard error for everything else.
 enum Terminal {
-    static func output(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
-    static func error(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    /// - Throws: ``Failure`` when standard output takes no more, as a file on a full disk.
+    static func output(_ text: String) throws {
+        let bytes = Array((text + "\n").utf8)
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                write(STDOUT_FILENO, $0.baseAddress! + written, bytes.count - written)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                throw Failure(.badInput, "standard output: cannot be written: \(String(cString: strerror(errno)))")
+            }
+            written += count
+        }
+    }
+
+    /// What cannot be said is not worth ending for.
+    static func error(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8)) }
 
     /// Rows as a table of aligned columns; numbers, and what looks like one, to the right.
     static func table(_ rows: [[String]]) -> String {

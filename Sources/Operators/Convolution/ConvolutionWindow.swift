@@ -37,6 +37,24 @@ public struct Window: Codable, Hashable, Sendable {
         return result
     }
 
+    /// Calls `body` for every element inside the image of every window over images `[N, C, H, W]`, with the linear index of
+    /// the window in the output, its row and column, and the linear index of the element.
+    @inline(__always)
+    func forEachElement(
+        over image: [Int], output: [Int], _ body: (_ window: Int, _ row: Int, _ column: Int, _ element: Int) -> Void
+    ) {
+        let (h, w) = (image[2], image[3])
+        var window = 0
+        for plane in 0..<(image[0] * image[1]) {
+            for i in 0..<output[2] {
+                for j in 0..<output[3] {
+                    forEachTap(i, j, in: (h, w)) { _, y, x in body(window, i, j, (plane * h + y) * w + x) }
+                    window += 1
+                }
+            }
+        }
+    }
+
     /// Calls `body` with the tap and the input position for every tap of the window at output (`y`, `x`) that lies
     /// inside the image.
     @inline(__always)

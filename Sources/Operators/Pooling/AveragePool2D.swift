@@ -4,7 +4,7 @@ import IR
 /// The mean of every window, over the elements inside the image or over the padding too.
 ///
 /// - Shapes: `x: [N, C, H, W] → y: [N, C, H', W']`.
-public struct AveragePool2D: Operator {
+public struct AveragePool2D: Pooling {
     public static let mnemonic = "average_pool2d"
     public var window = Window(kernel: [2, 2])
     /// Whether zeros of the padding count. Windows that reach beyond the padding (`ceil_mode`) never count that part.
@@ -19,10 +19,8 @@ public struct AveragePool2D: Operator {
         self.excess = excess
     }
 
-    public var layoutRule: LayoutRule { .image }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
-        let x = try x.single(for: self).requireFloat(for: self).require(rank: 4, for: self)
-        return [x.with(shape: Array(x.shape[..<2]) + (try window.output(Array(x.shape[2...]), for: self)))]
+        [try window.pooled(try x.single(for: self).requireFloat(for: self), for: self)]
     }
     /// By how many elements each row and column of windows is divided.
     func divisors(_ size: [Int], _ output: [Int]) -> [[Int]] {
@@ -38,16 +36,9 @@ public struct AveragePool2D: Operator {
     }
     /// Calls `body` with output and input index and the weight of every element of every window.
     func forEach<R: Scalar>(_ image: [Int], _ output: [Int], _ body: (Int, Int, R) -> Void) {
-        let (h, w) = (image[2], image[3]), counts = divisors([h, w], Array(output[2...]))
-        var out = 0
-        for plane in 0..<(image[0] * image[1]) {
-            for i in 0..<output[2] {
-                for j in 0..<output[3] {
-                    let weight = 1 / R(max(counts[0][i] * counts[1][j], 1))
-                    window.forEachTap(i, j, in: (h, w)) { _, y, x in body(out, (plane * h + y) * w + x, weight) }
-                    out += 1
-                }
-            }
+        let counts = divisors(Array(image[2...]), Array(output[2...]))
+        window.forEachElement(over: image, output: output) { out, i, j, element in
+            body(out, element, 1 / R(max(counts[0][i] * counts[1][j], 1)))
         }
     }
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? {
@@ -60,7 +51,6 @@ public struct AveragePool2D: Operator {
         guard let dy = p.gradients[0] else { return [nil] }
         return [try g.append(AveragePool2DGradient(self, image: g.type(of: p.operands[0]).shape), dy)]
     }
-    public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
         kernelCall(martlet_average_pool, image: x[0], output: y[0])
     }
@@ -129,7 +119,7 @@ public struct AveragePool2D: Operator {
 /// The gradient of an average pool: `dy` spread evenly over its window.
 ///
 /// - Shapes: `dy: [N, C, H', W'] → dx: [image]`.
-public struct AveragePool2DGradient: Operator {
+public struct AveragePool2DGradient: Pooling {
     public static let mnemonic = "average_pool2d_gradient"
     public var pool = AveragePool2D()
     public var image: [Int] = []
@@ -140,7 +130,6 @@ public struct AveragePool2DGradient: Operator {
         self.image = image
     }
 
-    public var layoutRule: LayoutRule { .image }
     public var isTrainingOnly: Bool { true }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let dy = try x.single(for: self), dx = dy.with(shape: image)
@@ -162,7 +151,6 @@ public struct AveragePool2DGradient: Operator {
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
         pool.kernelCall(martlet_average_pool_gradient, image: y[0], output: x[0])
     }
-    public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
     public static let specimens = AveragePool2D.specimens.map { specimen in
         let pool = specimen.op as? AveragePool2D ?? AveragePool2D(), x = specimen.operands[0].type

@@ -6,17 +6,15 @@ import IR
 /// The gradient goes to the first maximum of the window in row-major order.
 ///
 /// - Shapes: `x: [N, C, H, W] → y: [N, C, H', W']`.
-public struct MaxPool2D: Operator {
+public struct MaxPool2D: Pooling {
     public static let mnemonic = "max_pool2d"
     public var window = Window(kernel: [2, 2])
 
     public init() {}
     public init(_ window: Window) { self.window = window }
 
-    public var layoutRule: LayoutRule { .image }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
-        let x = try x.single(for: self).require(rank: 4, for: self)
-        return [x.with(shape: Array(x.shape[..<2]) + (try window.output(Array(x.shape[2...]), for: self)))]
+        [try window.pooled(try x.single(for: self), for: self)]
     }
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? {
         let at = window.firstMaxima(x[0], y[0].shape)
@@ -31,7 +29,6 @@ public struct MaxPool2D: Operator {
         guard let dy = p.gradients[0] else { return [nil] }
         return [try g.append(MaxPool2DGradient(window), p.operands[0], dy)]
     }
-    public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
         .pool(martlet_max_pool, window, x[0], y[0], operands: x)
     }
@@ -68,18 +65,17 @@ public struct MaxPool2D: Operator {
 /// The gradient of a max pool: `dy` added where the first maximum of its window is.
 ///
 /// - Shapes: `x: [N, C, H, W], dy: [N, C, H', W'] → dx: [same as x]`.
-public struct MaxPool2DGradient: Operator {
+public struct MaxPool2DGradient: Pooling {
     public static let mnemonic = "max_pool2d_gradient"
     public var window = Window(kernel: [2, 2])
 
     public init() {}
     public init(_ window: Window) { self.window = window }
 
-    public var layoutRule: LayoutRule { .image }
     public var isTrainingOnly: Bool { true }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let x = try x.expect(2, for: self)
-        guard try MaxPool2D(window).infer([x[0]])[0] == x[1] else {
+        guard try window.pooled(x[0], for: self) == x[1] else {
             throw ShapeError("max_pool2d_gradient: \(x[1]) is not what the pool makes of \(x[0])")
         }
         return [x[0]]
@@ -97,7 +93,6 @@ public struct MaxPool2DGradient: Operator {
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
         .pool(martlet_max_pool_gradient, window, x[0], x[1], operands: y)
     }
-    public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
     public static let specimens = MaxPool2D.specimens.map { specimen in
         let window = (specimen.op as? MaxPool2D)?.window ?? Window(kernel: [2, 2]), x = specimen.operands[0].type
@@ -109,21 +104,20 @@ public struct MaxPool2DGradient: Operator {
 /// The elements of `t` where the windows of `x` have their first maximum: the pullback of the max pool's gradient.
 ///
 /// - Shapes: `x, t: [N, C, H, W] → y: [N, C, H', W']`.
-public struct MaxPool2DSelection: Operator {
+public struct MaxPool2DSelection: Pooling {
     public static let mnemonic = "max_pool2d_selection"
     public var window = Window(kernel: [2, 2])
 
     public init() {}
     public init(_ window: Window) { self.window = window }
 
-    public var layoutRule: LayoutRule { .image }
     public var isTrainingOnly: Bool { true }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let x = try x.expect(2, for: self)
         guard x[0] == x[1] else {
             throw ShapeError("max_pool2d_selection expects two equal types, found \(x[0]) and \(x[1])")
         }
-        return try MaxPool2D(window).infer([x[0]])
+        return [try window.pooled(x[0], for: self)]
     }
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? {
         let t = x[1].reals
@@ -136,7 +130,6 @@ public struct MaxPool2DSelection: Operator {
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
         .pool(martlet_max_pool_selection, window, x[0], y[0], operands: x)
     }
-    public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
 
     public static let specimens = MaxPool2D.specimens.map { specimen in
         let window = (specimen.op as? MaxPool2D)?.window ?? Window(kernel: [2, 2])
@@ -148,64 +141,11 @@ extension Window {
     /// The linear index of the first maximum of every window, in row-major order of the window; `nil` where a window
     /// lies in the padding alone.
     func firstMaxima<R: Scalar>(_ x: ReferenceTensor<R>, _ output: [Int]) -> [Int?] {
-        let (h, w) = (x.shape[2], x.shape[3]), values = x.reals
-        var result: [Int?] = []
-        for plane in 0..<(x.shape[0] * x.shape[1]) {
-            for i in 0..<output[2] {
-                for j in 0..<output[3] {
-                    var best: Int?
-                    forEachTap(i, j, in: (h, w)) { _, y, x in
-                        let at = (plane * h + y) * w + x
-                        if best.map({ values[at] > values[$0] }) ?? true { best = at }
-                    }
-                    result.append(best)
-                }
-            }
+        let values = x.reals
+        var result = [Int?](repeating: nil, count: output.reduce(1, *))
+        forEachElement(over: x.shape, output: output) { window, _, _, element in
+            if result[window].map({ values[element] > values[$0] }) ?? true { result[window] = element }
         }
         return result
-    }
-
-    /// A C body that folds every window: `acc` starts, `v` is each element inside the image, `taps` counts them.
-    func c(_ x: TensorType, _ y: TensorType, start: String, update: String, finish: String) -> CBody {
-        let (h, w) = (x.shape[2], x.shape[3]), type = x.element.cType
-        return CBody(
-            """
-            size_t o = 0;
-            for (ptrdiff_t n = 0; n < \(x.shape[0] * x.shape[1]); ++n)
-                for (ptrdiff_t i = 0; i < \(y.shape[2]); ++i)
-                    for (ptrdiff_t j = 0; j < \(y.shape[3]); ++j) {
-                        \(type) acc = \(start);
-                        int taps = 0;
-                        for (ptrdiff_t r = 0; r < \(kernel[0]); ++r) {
-                            const ptrdiff_t h = i * \(stride[0]) + r * \(dilation[0]) - \(padding[0]);
-                            if (h < 0 || h >= \(h)) continue;
-                            for (ptrdiff_t s = 0; s < \(kernel[1]); ++s) {
-                                const ptrdiff_t w = j * \(stride[1]) + s * \(dilation[1]) - \(padding[1]);
-                                if (w < 0 || w >= \(w)) continue;
-                                const \(type) v = x0[(n * \(h) + h) * \(w) + w];
-                                \(update)
-                                ++taps;
-                            }
-                        }
-                        (void)taps;
-                        y0[o++] = \(finish);
-                    }
-
-            """)
-    }
-
-    var onnxAttributes: [(name: String, value: ONNXAttribute)] {
-        [("kernel_shape", .ints(kernel)), ("strides", .ints(stride)), ("pads", .ints(padding))]
-    }
-}
-
-extension ONNXNode {
-    /// The window of a pooling node over an image of the given type.
-    func pool(_ x: TensorType) throws(ONNXImportError) -> Window {
-        guard x.rank == 4 else { throw .unsupported("\(opType) over \(x.rank - 2) spatial dimensions") }
-        guard let kernel = try ints("kernel_shape"), kernel.count == 2 else {
-            throw .malformed("kernel_shape needs 2 entries")
-        }
-        return try window(kernel: kernel, size: Array(x.shape[2...]), ceil: try int("ceil_mode", default: 0) != 0)
     }
 }

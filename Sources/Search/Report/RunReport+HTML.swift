@@ -56,7 +56,9 @@ extension RunReport {
             let found = limit.winner ?? .nan
             tiles.append(
                 tile(
-                    limit.unit.text(found), "\(limit.name), limit \(limit.unit.text(limit.limit))",
+                    limit.unit.text(found),
+                    "\(limit.name)\(limit.name == "flash" ? " (weights and code, compiled)" : ""), limit "
+                        + limit.unit.text(limit.limit),
                     found <= limit.limit ? "good" : "bad"))
         }
         if !record.limits.contains(where: { $0.name == "latency" }) {
@@ -64,6 +66,9 @@ extension RunReport {
         }
         tiles.append(tile(Constraint.Unit.macs.text(winner.macs), "multiply-accumulates", ""))
         tiles.append(tile(Constraint.Unit.count.text(winner.weights), "weights", ""))
+        if let flash = winner.flash, !record.limits.contains(where: { $0.name == "flash" }) {
+            tiles.append(tile(Constraint.Unit.bytes.text(flash), "flash: weights, constants and code, compiled", ""))
+        }
         return "<div class=\"tiles\">\(tiles.joined())</div>"
     }
 

@@ -17,7 +17,12 @@ final class CandidateCosts: Sendable {
 
     let supernet: Supernet
     private let known = Mutex<[Architecture: Figures]>([:])
-    private let arenas = Mutex<[Architecture: Double]>([:])
+    private let layouts = Mutex<[Architecture: Layout]>([:])
+
+    /// What the C text of an architecture says about its needs, before anything is compiled. In bytes.
+    private struct Layout {
+        var arena, weights, source: Int
+    }
 
     private let target: Target
 
@@ -34,11 +39,28 @@ final class CandidateCosts: Sendable {
     }
 
     /// Bytes of the arena of the generated C.
-    func arena(_ architecture: Architecture) throws -> Double {
-        if let bytes = arenas.withLock({ $0[architecture] }) { return bytes }
-        let bytes = Double(try program(architecture).arenaBytes)
-        arenas.withLock { $0[architecture] = bytes }
-        return bytes
+    func arena(_ architecture: Architecture) throws -> Double { Double(try layout(architecture).arena) }
+
+    /// Bytes of flash memory, not compiled: the weights as they are packed, and `codeRatio` bytes of code and constants
+    /// for each byte of C.
+    func estimatedFlash(_ architecture: Architecture, codeRatio: Double) throws -> Double {
+        let layout = try layout(architecture)
+        return Double(layout.weights) + codeRatio * Double(layout.source)
+    }
+
+    /// Bytes of code and constants beside the weights for each byte of C, as the target's compiler makes them.
+    func codeRatio(_ architecture: Architecture, _ builder: Builder) throws -> Double {
+        let program = try program(architecture)
+        let size = try builder.size(of: SourceProgram(program))
+        return Double(size.flash - program.weightBytes) / Double(program.sourceBytes)
+    }
+
+    private func layout(_ architecture: Architecture) throws -> Layout {
+        if let known = layouts.withLock({ $0[architecture] }) { return known }
+        let program = try program(architecture)
+        let layout = Layout(arena: program.arenaBytes, weights: program.weightBytes, source: program.sourceBytes)
+        layouts.withLock { $0[architecture] = layout }
+        return layout
     }
 
     /// The C of an architecture with random weights: latency and memory depend on shapes alone.

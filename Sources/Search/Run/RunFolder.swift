@@ -26,7 +26,7 @@ public struct RunFolder: Sendable {
         let files = FileManager.default
         if files.fileExists(atPath: path) {
             let entries = (try? files.contentsOfDirectory(atPath: path)) ?? []
-            if !entries.isEmpty {
+            if !entries.isEmpty, !Self.isBarelyBegun(path, entries) {
                 guard force else {
                     throw SearchError(
                         .outputExists,
@@ -46,6 +46,19 @@ public struct RunFolder: Sendable {
         for folder in [path, checkpoints, best] {
             do { try files.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
                 throw SearchError(.output, "\(folder): the folder cannot be made: \(error.localizedDescription)")
+            }
+        }
+    }
+
+    /// Whether the folder holds no more than what a new run makes before its record: it was killed in between, and
+    /// nothing is lost with it.
+    private static func isBarelyBegun(_ path: String, _ entries: [String]) -> Bool {
+        let files = FileManager.default
+        return entries.allSatisfy { entry in
+            switch entry {
+            case "trials.jsonl": files.contents(atPath: path + "/" + entry)?.isEmpty == true
+            case "checkpoints", "best": (try? files.contentsOfDirectory(atPath: path + "/" + entry))?.isEmpty == true
+            default: entry.hasPrefix("run.json.tmp-")
             }
         }
     }

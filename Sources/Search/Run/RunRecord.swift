@@ -45,6 +45,8 @@ public struct RunRecord: Codable, Sendable {
         public var latencyP95: Double
         public var macs: Double
         public var weights: Double
+        /// Bytes of weights, constants and code in the target's object files.
+        public var flash: Double?
         /// The largest differences of the ONNX file and of the C program from the reference.
         public var onnxError: Double?
         public var cError: Double?

@@ -8,7 +8,7 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
         public var latency: Double?
         /// Bytes of working memory: the arena of the generated C.
         public var peakMemory: Double?
-        /// Bytes of weights.
+        /// Bytes of weights, constants and code: what the compiled network takes up on the target.
         public var flash: Double?
         public var macs: Double?
 
@@ -50,6 +50,8 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
     public var seed: UInt64 = 1
     public var threads = 2
 
+    /// Images that train; all that are left by those that judge, where this says nothing.
+    public var trainingImages: Int?
     /// Training images that only judge candidates; they take no part in training the supernet.
     public var validationImages = 5000
     public var supernet = Training(
@@ -78,7 +80,18 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
 
     /// The settings in words, for the report.
     var summary: [[String]] {
-        [
+        let flash =
+            limits.flash == nil
+            ? []
+            : [
+                [
+                    "Flash",
+                    "weights, constants and code in the object files of \(target); while candidates are compared, the code is "
+                        + "estimated from the length of their C, by the largest ratio among candidates that were compiled; "
+                        + "finalists and the winner are compiled",
+                ]
+            ]
+        return [
             ["Space", space], ["Data", "\(data): \(validationImages) training images held out to judge candidates"],
             [
                 "Supernet",
@@ -99,6 +112,7 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
                 "Latency",
                 "\(latencySamples) candidates compiled from their own C and timed on \(target); every finalist timed again",
             ],
+        ] + flash + [
             ["Retraining", "from scratch, \(decimal(retraining.epochs, 1)) epochs, batch \(retraining.batch)"],
             ["Seed, threads", "\(seed), \(threads)"],
         ]
@@ -106,9 +120,10 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
 }
 
 extension SearchConfiguration {
-    /// Ready-made settings by name: `full` for a thorough search, `demo` for minutes on two cores.
+    /// Ready-made settings by name: `full` for a thorough search, `demo` for minutes on two cores, `quick` to see in
+    /// seconds that everything works, with a network that learned little.
     public static let presets: [(name: String, configuration: SearchConfiguration)] = [
-        ("full", SearchConfiguration()), ("demo", demo),
+        ("full", SearchConfiguration()), ("demo", demo), ("quick", quick),
     ]
 
     /// - Throws: ``SearchError`` naming the presets there are.
@@ -134,6 +149,31 @@ extension SearchConfiguration {
         configuration.candidateImages = 1500
         configuration.finalists = 4
         configuration.retraining.epochs = 9
+        return configuration
+    }
+
+    /// A few steps of every phase.
+    private static var quick: SearchConfiguration {
+        var configuration = SearchConfiguration()
+        configuration.trainingImages = 1920
+        configuration.validationImages = 400
+        configuration.supernet.epochs = 1
+        configuration.supernet.batch = 64
+        configuration.supernet.rate = .linear(from: 0.05)
+        configuration.costBins = 1
+        configuration.latencySamples = 4
+        configuration.evolution.population = 6
+        configuration.evolution.generations = 2
+        configuration.evolution.parents = 3
+        configuration.evolution.mutants = 3
+        configuration.evolution.crossovers = 2
+        configuration.recalibrationBatches = 2
+        configuration.recalibrationBatch = 64
+        configuration.candidateImages = 200
+        configuration.finalists = 2
+        configuration.retraining.epochs = 1
+        configuration.retraining.batch = 64
+        configuration.retraining.rate = .cosine(from: 0.1)
         return configuration
     }
 }

@@ -51,15 +51,16 @@ extension SearchRun {
 
         let vectors = try testVectors(graph, weights)
         let values = Dictionary(weights.tensors.map { ($0.name, $0.literal) }) { first, _ in first }
-        report(1, of: 5, "writing ONNX")
+        report(1, of: 5, "compiling the C")
         try weights.write(to: folder.weights)
-        let onnxError = try exportONNX(graph, values, vectors, accuracy: test.accuracy)
-        report(2, of: 5, "compiling the C")
         let deployed = try target.deployed(graph, parameters: values)
         let program = try exportC(deployed, vectors[0], accuracy: test.accuracy)
         let cError = try verify(program, vectors)
-        report(3, of: 5, "timing the C on \(target.name)")
+        let flash = Double(try profiler.builder.size(of: SourceProgram(program)).flash)
+        report(2, of: 5, "timing the C on \(target.name)")
         let latency = try finalLatency(program)
+        report(4, of: 5, "writing ONNX")
+        let onnxError = try exportONNX(graph, values, vectors, accuracy: test.accuracy, latency: latency)
 
         let cost = try Cost(of: deployed)
         let limits = configuration.limits
@@ -70,7 +71,7 @@ extension SearchRun {
         }
         keep("latency", limits.latency, .milliseconds, latency.median)
         keep("peak-memory", limits.peakMemory, .bytes, arena)
-        keep("flash", limits.flash, .bytes, Double(cost.parameterBytes))
+        keep("flash", limits.flash, .bytes, flash)
         keep("macs", limits.macs, .macs, macs)
         let predicted = try state.estimator?.predict(costs.figures(winner).features)
         try add(.winner, winner, accuracy: test.accuracy, predicted: predicted, measured: latency.median)
@@ -79,7 +80,7 @@ extension SearchRun {
                 architecture: winner, text: space.text(of: winner), testAccuracy: test.accuracy,
                 validationAccuracy: validation.accuracy, latency: latency.median, latencySpread: latency.spread,
                 latencyP95: latency.p95, macs: macs, weights: Double(cost.parameters))
-            (found.onnxError, found.cError) = (onnxError, cError)
+            (found.onnxError, found.cError, found.flash) = (onnxError, cError, flash)
             record.winner = found
             record.limits = kept
             record.howToRun = ["cd \(folder.c)", "make check bench"]
@@ -93,8 +94,7 @@ extension SearchRun {
 
     /// The weights of the retrained winner with exact normalisation statistics.
     private func retrainedWeights(_ winner: Architecture) throws -> SafeTensors {
-        guard let found = try checkpoints(of: "retraining").latest(), let trained = found.checkpoint.tensors["weights"]
-        else {
+        guard let trained = try latestCheckpoint(of: "retraining")?.tensors["weights"] else {
             throw SearchError(.resume, "\(folder.checkpoints)/retraining: holds no whole checkpoint")
         }
         let store = ParameterStore()
@@ -122,11 +122,13 @@ extension SearchRun {
         }
     }
 
-    /// Writes the ONNX file, reads it back, and runs what was read.
+    /// Writes the ONNX file, reads it back, compares what was read with what was written, and runs it.
     ///
     /// - Returns: The largest difference of its logits, relative to the largest logit.
+    /// - Throws: ``SearchError`` (`failed`) when the file holds another graph, or computes other logits.
     private func exportONNX(
-        _ graph: Graph, _ values: [String: Literal], _ vectors: [TestVector], accuracy: Double
+        _ graph: Graph, _ values: [String: Literal], _ vectors: [TestVector], accuracy: Double,
+        latency: LatencyMeasurement
     ) throws -> Double {
         let bound = try graph.applying(
             bindParameters(to: values), removeDeadCode, foldConstants, removeIdentities, mergeDuplicates, foldBatchNorm,
@@ -141,12 +143,17 @@ extension SearchRun {
             ),
             ("run", URL(filePath: folder.path).lastPathComponent), ("seed", "\(configuration.seed)"),
             ("architecture", space.text(of: try winner())), ("test_accuracy", decimal(accuracy, 4)),
-            ("target", target.name),
+            ("target", target.name), ("latency_ms", decimal(latency.median, 6)),
+            ("latency_p95_ms", decimal(latency.p95, 6)),
+            ("latency_of", "the median of one inference of this network's generated C on the target"),
         ]
         try ONNXExporter.write(
             bound, to: folder.model, metadata: entries.map { .init(key: $0.0, value: $0.1) },
             documentation: "Found by martlet in the space \(space.name).")
         let read = try ONNXImporter.graph(of: try ONNXModel(path: folder.model), options: .init())
+        if let difference = try ONNXExporter.difference(between: bound, andReadBack: read) {
+            throw SearchError(.failed, "\(folder.model): reads back as another graph: \(difference)")
+        }
         let executor = try Executor(read.applying(chooseLayout(), lowerForExecution), pool: pool)
         let results = try vectors.map { vector in
             try executor.run(literals: vector.inputs)

@@ -13,12 +13,15 @@ extension SearchRun {
         if let limit = limits.macs {
             constraints.append(Constraint("macs", atMost: limit, .macs, price: 1) { try costs.figures($0).macs })
         }
-        if let limit = limits.flash {
-            constraints.append(
-                Constraint("flash", atMost: limit, .bytes, price: 1) { try costs.figures($0).weightBytes })
-        }
         if let limit = limits.peakMemory {
             constraints.append(Constraint("peak-memory", atMost: limit, .bytes, price: 10) { try costs.arena($0) })
+        }
+        if let limit = limits.flash {
+            let ratio = state.codeRatio ?? 0
+            constraints.append(
+                Constraint("flash", atMost: limit, .bytes, price: 10) {
+                    try costs.estimatedFlash($0, codeRatio: ratio)
+                })
         }
         return constraints
     }
@@ -42,6 +45,7 @@ extension SearchRun {
     // MARK: Latency model
 
     func fitLatency() throws {
+        if configuration.limits.flash != nil { try fitCodeSize() }
         let cheap = Constraints(cheapConstraints)
         var draws = random.fork("latency")
         let cheapest = try cheap.requireFeasible(alphabet: space.alphabet, space: space.name, using: &draws)
@@ -56,6 +60,18 @@ extension SearchRun {
 
         try settleFeasibility(from: cheapest)
         try logMeasured()
+    }
+
+    /// How much code the target's compiler makes of a byte of C; the most of a few candidates.
+    private func fitCodeSize() throws {
+        var draws = random.fork("code size")
+        let uniform = UniformSampler(alphabet: space.alphabet)
+        let candidates = (0..<4).map { _ in uniform.sample(using: &draws) }
+        state.codeRatio = try candidates.enumerated().map { index, candidate in
+            try checkCancellation()
+            report(index, of: candidates.count, "compiling for the size of the code")
+            return try costs.codeRatio(candidate, profiler.builder)
+        }.max()
     }
 
     /// Makes sure that the latency limit can be met, by measuring what the model takes for the fastest network.
@@ -166,15 +182,14 @@ extension SearchRun {
                 "loss \(decimal(now.loss, 3)), training accuracy \(accuracy) %, \(speed) images/s",
                 remaining: Double(now.remaining.components.seconds))
         }
-        _ = try trainer.resume()
+        if let found = try trainer.resume() { report(refused: found.refused) }
         try trainer.run()
     }
 
     /// The supernet's weights, when this process did not train them.
     private func loadSupernet() throws {
         guard store.count == 0 else { return }
-        guard let found = try checkpoints(of: "supernet").latest(), let weights = found.checkpoint.tensors["weights"]
-        else {
+        guard let weights = try latestCheckpoint(of: "supernet")?.tensors["weights"] else {
             throw SearchError(.resume, "\(folder.checkpoints)/supernet: holds no whole checkpoint")
         }
         try store.load(weights)
@@ -227,12 +242,15 @@ extension SearchRun {
             report(start, of: leaders.count, "timing \(group.count) finalists on \(target.name)")
             let figures = try careful.measure(programs, anew: true)
             var best: Scored?
-            for (scored, figure) in zip(group, figures) {
+            for ((scored, program), figure) in zip(zip(group, programs), figures) {
                 let predicted = try state.estimator?.predict(costs.figures(scored.architecture).features)
                 try add(
                     .finalist, scored.architecture, accuracy: scored.score, predicted: predicted,
                     measured: figure.median)
-                let fits = figure.median <= configuration.limits.latency ?? .infinity
+                var fits = figure.median <= configuration.limits.latency ?? .infinity
+                if let limit = configuration.limits.flash {
+                    fits = try fits && Double(profiler.builder.size(of: program).flash) <= limit
+                }
                 if fits, scored.score > best?.score ?? -1 { best = scored }
             }
             if let best {
@@ -243,8 +261,8 @@ extension SearchRun {
         }
         throw SearchError(
             .failed,
-            "none of the \(leaders.count) best candidates kept the latency limit when it was measured. "
-                + "Raise the limit, or the number of timed candidates.")
+            "none of the \(leaders.count) best candidates kept the limits when it was compiled and timed. "
+                + "Raise the limits, or the number of timed candidates.")
     }
 }
 

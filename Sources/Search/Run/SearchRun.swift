@@ -34,6 +34,9 @@ public final class SearchRun {
     let store = ParameterStore()
     let profiler: Profiler
     var progress: (SearchProgress) -> Void = { _ in }
+    private var warn: (String) -> Void = { _ in }
+    /// Checkpoints that were passed over when the run was resumed.
+    private var refused: [StorageError] = []
     private let clock = ContinuousClock()
     private var phaseStart: ContinuousClock.Instant
     private var phaseName = ""
@@ -69,9 +72,16 @@ public final class SearchRun {
         }
         let parts = try Parts(configuration, cache: cache)
         var state = SearchState()
-        if let found = try Self.states(in: folder).latest() { state = try found.checkpoint.value(of: "search") }
+        let found = try Self.states(in: folder).latest()
+        if let found { state = try found.checkpoint.value(of: "search") }
         let log = try TrialLog(file: folder.trials, keeping: state.trials)
         try self.init(configuration, folder, parts, cache, state, log)
+        refused = found?.refused ?? []
+        // What a finished run found stays in its record.
+        if state.phase == .done {
+            (self.record.winner, self.record.limits) = (record.winner, record.limits)
+            self.record.howToRun = record.howToRun
+        }
     }
 
     private init(
@@ -129,7 +139,7 @@ public final class SearchRun {
             self.space = space
             classNames = corpus.training.classNames
             splits = try DataSplits(
-                corpus, validation: configuration.validationImages,
+                corpus, weights: configuration.trainingImages, validation: configuration.validationImages,
                 random: RandomSource(seed: configuration.seed).fork("data"))
             profiler = Profiler(
                 builder: try Builder(for: target, in: cache + "/builds"), plan: .quick,
@@ -139,12 +149,18 @@ public final class SearchRun {
 
     /// Runs what is left of the search.
     ///
+    /// - Parameters:
+    ///   - progress: Told how far the run is.
+    ///   - warn: Told of what went wrong without stopping the run, such as a damaged checkpoint.
     /// - Returns: The record of the finished run.
     /// - Throws: ``InfeasibleError`` when no network meets the limits, ``SearchError`` (`failed`) when the winner misses
     ///   one after all, ``TrainingError`` when training breaks down or is cancelled; the run can then be resumed.
     @discardableResult
-    public func execute(progress: @escaping (SearchProgress) -> Void = { _ in }) throws -> RunRecord {
-        self.progress = progress
+    public func execute(
+        progress: @escaping (SearchProgress) -> Void = { _ in }, warn: @escaping (String) -> Void = { _ in }
+    ) throws -> RunRecord {
+        (self.progress, self.warn) = (progress, warn)
+        report(refused: refused)
         if state.phase == .measuring { try phase("latency model", then: .training) { try fitLatency() } }
         if state.phase == .training { try phase("supernet training", then: .evolving) { try trainSupernet() } }
         if state.phase == .evolving { try phase("evolution", then: .choosing) { try evolve() } }
@@ -196,6 +212,18 @@ public final class SearchRun {
 
     func checkpoints(of part: String) -> CheckpointStore {
         CheckpointStore(folder: URL(filePath: "\(folder.checkpoints)/\(part)", directoryHint: .isDirectory))
+    }
+
+    /// Tells of checkpoints that were damaged and passed over.
+    func report(refused: [StorageError]) {
+        for error in refused { warn("\(error); going on from the checkpoint before") }
+    }
+
+    /// The latest whole checkpoint of a part of the run.
+    func latestCheckpoint(of part: String) throws -> Checkpoint? {
+        guard let found = try checkpoints(of: part).latest() else { return nil }
+        report(refused: found.refused)
+        return found.checkpoint
     }
 
     func checkCancellation() throws {

@@ -11,6 +11,8 @@ struct SearchState: Codable, Sendable {
     var phase = Phase.measuring
     var measured: [LatencyEstimator.Measured] = []
     var estimator: LatencyEstimator?
+    /// The largest number of bytes of code for a byte of C among compiled candidates, where flash memory is limited.
+    var codeRatio: Double?
     var evolution: Evolution?
     var winner: Architecture?
     var winnerValidation = 0.0

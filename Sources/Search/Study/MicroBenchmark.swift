@@ -21,6 +21,8 @@ public final class MicroBenchmark {
         public var weights: Int
         public var macs: Int
         public var seconds: Double
+        /// Milliseconds: the median of the network's own C on one thread of this machine.
+        public var latency: Double?
     }
 
     public let space: SearchSpace
@@ -58,6 +60,17 @@ public final class MicroBenchmark {
     public var costTable: [Architecture: Double] { costs.mapValues { Double($0.macs) } }
 
     public func macs(_ architecture: Architecture) -> Double { Double(costs[architecture]?.macs ?? 0) }
+
+    /// The median latency in milliseconds of each network's own C on one thread of this machine, timed in turns.
+    ///
+    /// - Parameter folder: Where builds are kept; a second call compiles nothing.
+    public func latencies(buildingIn folder: String) throws -> [Architecture: Double] {
+        let target = try TargetLibrary().target("host"), costs = CandidateCosts(space, target: target)
+        let programs = try architectures.map { SourceProgram(try costs.program($0)) }
+        let figures = try Profiler(builder: Builder(for: target, in: folder), plan: .quick).measure(
+            programs, anew: true)
+        return Dictionary(uniqueKeysWithValues: zip(architectures, figures.map(\.median)))
+    }
 
     private var stepsPerTraining: Int { Self.epochs * (splits.weights.count / Self.batch) }
 

@@ -1,0 +1,67 @@
+import IR
+
+extension ONNXExporter {
+    /// Where a graph differs from what was read back from its file, in words; `nil` when both are the same program.
+    ///
+    /// Compared are inputs, outputs, and node by node the operator with all attributes, the operands, the result types and
+    /// the name; constants by their bytes. Real attributes count as equal when they are as 32-bit numbers, which is what
+    /// the file holds; nodes without a name get one by the export.
+    ///
+    /// - Throws: ``AttributeError`` for an operator whose attributes cannot be written.
+    public static func difference(between written: Graph, andReadBack read: Graph) throws -> String? {
+        func ports(_ graph: Graph) -> [String] {
+            zip(graph.inputNames, graph.types(of: graph.inputs)).map { "\($0): \($1)" }
+                + zip(graph.outputNames, graph.types(of: graph.outputs)).map { "\($0): \($1)" }
+        }
+        if let (a, b) = zip(ports(written), ports(read)).first(where: { $0 != $1 }) {
+            return "expected \(a), found \(b)"
+        }
+        let (a, b) = (written.nodes.filter(\.isStep), read.nodes.filter(\.isStep))
+        guard a.count == b.count, written.inputs.count == read.inputs.count, written.outputs.count == read.outputs.count
+        else {
+            let extra = zip(a, b).first { $0.op.mnemonic != $1.op.mnemonic }
+            return "expected \(a.count) nodes, found \(b.count)"
+                + (extra.map { "; the first that differs is \($0.title), read as \($1.title)" } ?? "")
+        }
+        var counterpart: [Value: Value] = Dictionary(uniqueKeysWithValues: zip(written.inputs, read.inputs))
+        let (first, second) = (written.constants, read.constants)
+        func isSame(_ value: Value, _ other: Value) -> Bool {
+            if let constant = first[value] { return constant == second[other] }
+            return counterpart[value] == other
+        }
+        for (node, found) in zip(a, b) {
+            let (expected, actual) = (try node.signature(), try found.signature())
+            guard expected == actual else { return "node \(node.title): expected \(expected), found \(actual)" }
+            guard node.name == nil || node.name == found.name else {
+                return "node \(node.title): is named \(found.title) in the file"
+            }
+            guard node.operands.count == found.operands.count, zip(node.operands, found.operands).allSatisfy(isSame),
+                written.types(of: node.results) == read.types(of: found.results)
+            else { return "node \(node.title): has other operands or results in the file" }
+            for (result, other) in zip(node.results, found.results) { counterpart[result] = other }
+        }
+        let isEqual = zip(written.outputs, read.outputs).allSatisfy(isSame)
+        return isEqual ? nil : "its outputs come from other nodes in the file"
+    }
+}
+
+extension Node {
+    fileprivate var isStep: Bool { !(op is Constant) }
+    fileprivate var title: String { name.map { AttributeValue.quote($0) } ?? op.mnemonic }
+
+    /// The operator with its attributes as text, reals rounded to 32 bits.
+    fileprivate func signature() throws -> String {
+        op.mnemonic + " " + AttributeValue.record(try op.attributes()).rounded.description
+    }
+}
+
+extension AttributeValue {
+    fileprivate var rounded: AttributeValue {
+        switch self {
+        case .real(let value): .real(Double(Float(value)))
+        case .list(let values): .list(values.map(\.rounded))
+        case .record(let attributes): .record(attributes.map { Attribute($0.name, $0.value.rounded) })
+        case .bool, .integer, .string, .none: self
+        }
+    }
+}

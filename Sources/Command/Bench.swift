@@ -51,15 +51,14 @@ struct Bench: ParsableCommand {
             progress.end()
             return try print(timing.summary, after: timing.table())
         }
-        let program = SourceProgram(try CProgram(graph, options: COptions(name: model.name)))
+        let code = try CProgram(graph, options: COptions(name: model.name)), program = SourceProgram(code)
         var plan = MeasuringPlan()
         plan.rounds = 3
         plan.maximumRounds = 3
         plan.burst = .milliseconds(max(1, Int(seconds * 1e3 / 3)))
         plan.warmUp = .milliseconds(Int(min(50, seconds * 1e3 / 6)))
         let profiler = Profiler(builder: try Builder(for: target, in: folder), plan: plan)
-        let sourceBytes = program.files.reduce(0) { $0 + ($1.isCompiled ? Double($1.contents.count) : 0) }
-        progress.step("compiling the C", seconds: 0.5 + sourceBytes * 6e-6, then: seconds)
+        progress.step("compiling the C", seconds: 0.5 + Double(code.sourceBytes) * 6e-6, then: seconds)
         _ = try profiler.builder.build(program, as: .bench)
         progress.step("timing", seconds: seconds)
         let figures = try profiler.measure([program], threads: threads, anew: true)[0]

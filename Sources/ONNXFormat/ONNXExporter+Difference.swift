@@ -5,7 +5,7 @@ extension ONNXExporter {
     ///
     /// Compared are inputs, outputs, and node by node the operator with all attributes, the operands, the result types and
     /// the name; constants by their bytes. Real attributes count as equal when they are as 32-bit numbers, which is what
-    /// the file holds; nodes without a name get one by the export.
+    /// the file holds; nodes without a name get one by the export, and nodes that share a name are numbered.
     ///
     /// - Throws: ``AttributeError`` for an operator whose attributes cannot be written.
     public static func difference(between written: Graph, andReadBack read: Graph) throws -> String? {
@@ -32,9 +32,7 @@ extension ONNXExporter {
         for (node, found) in zip(a, b) {
             let (expected, actual) = (try node.signature(), try found.signature())
             guard expected == actual else { return "node \(node.title): expected \(expected), found \(actual)" }
-            guard node.name == nil || node.name == found.name else {
-                return "node \(node.title): is named \(found.title) in the file"
-            }
+            guard node.isNamed(as: found) else { return "node \(node.title): is named \(found.title) in the file" }
             guard node.operands.count == found.operands.count, zip(node.operands, found.operands).allSatisfy(isSame),
                 written.types(of: node.results) == read.types(of: found.results)
             else { return "node \(node.title): has other operands or results in the file" }
@@ -49,9 +47,16 @@ extension Node {
     fileprivate var isStep: Bool { !(op is Constant) }
     fileprivate var title: String { name.map { AttributeValue.quote($0) } ?? op.mnemonic }
 
+    fileprivate func isNamed(as other: Node) -> Bool {
+        guard let name, name != other.name else { return true }
+        guard let written = other.name, written.hasPrefix(name + "_") else { return false }
+        return Int(written.dropFirst(name.count + 1)) != nil
+    }
+
     /// The operator with its attributes as text, reals rounded to 32 bits.
     fileprivate func signature() throws -> String {
-        op.mnemonic + " " + AttributeValue.record(try op.attributes()).rounded.description
+        // All attributes, not only those that differ from a default: one that was rounded to 32 bits no longer is the default.
+        op.mnemonic + " " + AttributeValue.record(try AttributeCoder.attributes(of: op)).rounded.description
     }
 }
 

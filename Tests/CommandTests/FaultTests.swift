@@ -3,26 +3,29 @@ import Testing
 
 /// Everything that can be wrong with what a user gives: one clear line on standard error, and exit status 4.
 @Suite(.serialized) struct FaultTests {
+    enum Damage { case missing, cut, magic, label }
+
     @Test(
         arguments: [
             (
-                "train-images-idx3-ubyte", nil,
-                "no such file, with or without .gz. Name the folder that holds the four IDX"
+                "train-images-idx3-ubyte", .missing,
+                "no such file, with or without .gz. Name the folder that holds the four"
             ),
-            ("train-images-idx3-ubyte", { $0.prefix(1000) }, "in all, found 1000. Fetch it again."),
-            (
-                "train-labels-idx1-ubyte", { Data([0, 0, 8, 3]) + $0.dropFirst(4) },
-                "expected the magic number 0x00000801 of IDX"
-            ),
-            ("train-labels-idx1-ubyte", { $0.dropLast(1) + [10] }, "label 49 is 10, expected 0 to 9"),
-        ] as [(String, (@Sendable (Data) -> Data)?, String)])
-    func damagedData(file: String, damage: (@Sendable (Data) -> Data)?, message: String) throws {
+            ("train-images-idx3-ubyte", .cut, "in all, found 1000. Fetch it again."),
+            ("train-labels-idx1-ubyte", .magic, "expected the magic number 0x00000801 of IDX labels, found 0x00000803"),
+            ("train-labels-idx1-ubyte", .label, "label 49 is 10, expected 0 to 9"),
+        ] as [(String, Damage, String)])
+    func damagedData(file: String, damage: Damage, message: String) throws {
         let shell = try Shell()
         try shell.writeImages(training: 50, test: 10)
         let url = URL(fileURLWithPath: shell.path("images/" + file))
         let contents = try Data(contentsOf: url)
-        try FileManager.default.removeItem(at: url)
-        if let damage { try Data(damage(contents)).write(to: url) }
+        switch damage {
+        case .missing: try FileManager.default.removeItem(at: url)
+        case .cut: try contents.prefix(1000).write(to: url)
+        case .magic: try (Data([0, 0, 8, 3]) + contents.dropFirst(4)).write(to: url)
+        case .label: try (contents.dropLast(1) + [10]).write(to: url)
+        }
         try expectFault(shell, Shell.search(into: "run"), "images/\(file): ", message)
         #expect(try !shell.names().contains("run"))
     }
@@ -40,7 +43,7 @@ import Testing
 
     @Test(arguments: [
         ("{kernel: 3,", "{kernels: 3,", "conv: unknown key 'kernels'; known: kernel,"),
-        ("nor_conv_3x3", "nor_conv_9x9", "unknown block 'nor_conv_9x9'; known: "),
+        ("nor_conv_3x3", "nor_conv_9x9", "unknown operator 'nor_conv_9x9'; known: none, skip_connect,"),
         ("input:", "inputs:", "unknown key 'inputs'; known: format, name, "),
     ])
     func wrongSpaces(old: String, new: String, message: String) throws {
@@ -60,14 +63,18 @@ import Testing
         try shell.writeModel(CommandTests.network)
         let bench = [Shell.command.path, "bench", "model.onnx", "--target"]
         try expectFault(shell, bench + ["moon"], "unknown target 'moon'; known: aarch64-qemu, armv7-neon,", "host")
-        try Data("format: 1\nname: mine\nfamily: vax\n".utf8).write(to: URL(fileURLWithPath: shell.path("mine.yaml")))
-        try expectFault(shell, bench + ["./mine.yaml"], "mine.yaml:3:9: family: unknown value 'vax'", "known: x86-64")
+        let host = try String(contentsOf: Shell.repository.appendingPathComponent("targets/host.yaml"), encoding: .utf8)
+        try Data(host.replacing("family: native", with: "family: vax").utf8).write(
+            to: URL(fileURLWithPath: shell.path("mine.yaml")))
+        try expectFault(shell, bench + ["./mine.yaml"], "mine.yaml:4:9: family: unknown value 'vax'", "known: x86-64")
     }
 
     @Test func noCompilerAndABrokenOne() throws {
         let shell = try Shell()
         try shell.writeModel(CommandTests.network)
+        // A path with what starts programs, and no compiler.
         try FileManager.default.createDirectory(atPath: shell.path("empty"), withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(atPath: shell.path("empty/env"), withDestinationPath: "/usr/bin/env")
         let bench = [Shell.command.path, "bench", "model.onnx"]
         try expectFault(
             shell, bench, "target host: the compiler 'gcc' is not installed", "on Debian: apt-get install gcc",
@@ -125,7 +132,7 @@ import Testing
         let full = try shell.run(["sh", "-c", script, Shell.command.path])
         #expect(full.status == 4, "\(full.errors)")
         #expect(
-            full.errors.hasPrefix("martlet: ") && full.errors.contains("cannot be written: File too large"),
+            full.errors.hasPrefix("martlet: ") && full.errors.contains("no room is left on the disk"),
             "\(full.errors)")
         #expect(try shell.names().filter { $0 != "cache" } == ["data", "model.onnx"])
         for words in [["ops", "-o", "/dev/full"], ["inspect", "model.onnx", "--svg", "/dev/full"]] {
@@ -154,6 +161,8 @@ import Testing
         let outcome = try shell.run(words, environment: environment)
         #expect(outcome.status == 4 && outcome.output.isEmpty, "\(words): \(outcome.output)")
         let line = outcome.errors.split(separator: "\n").last.map(String.init) ?? ""
-        #expect(line.hasPrefix("martlet: ") && line.contains(subject) && line.contains(remedy), "\(outcome.errors)")
+        #expect(
+            line.hasPrefix("martlet: ") && line.contains(subject) && (remedy.isEmpty || line.contains(remedy)),
+            "\(outcome.errors)")
     }
 }

@@ -48,7 +48,7 @@ import Testing
             if written == "make demo" {
                 let search = try #require(outcome.output.split(separator: "\n").first { $0.contains("martlet search") })
                 #expect(search.contains("--preset demo") && search.contains("-o runs/demo"))
-                let quick = search.replacing("--preset demo", with: "--preset quick").replacing(
+                let quick = String(search).replacing("--preset demo", with: "--preset quick").replacing(
                     try Regex("--latency [^ ]*"), with: "--latency 50ms"
                 ).replacing(try Regex("^[^ ]*martlet"), with: "martlet")
                 let found = try shell.run(["sh", "-c", quick], environment: ["PATH": path])

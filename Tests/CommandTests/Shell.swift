@@ -100,9 +100,11 @@ final class Shell {
     }
 
     /// Writes `model.onnx` and a folder `data` with its inputs and the interpreter's outputs.
-    func writeModel(_ text: String, changing change: (inout [Double]) -> Void = { _ in }) throws {
+    func writeModel(_ text: String, withData: Bool = true, changing change: (inout [Double]) -> Void = { _ in }) throws
+    {
         let graph = try Graph(parsing: text)
         try ONNXExporter.write(graph, to: path("model.onnx"))
+        guard withData else { return }
         try FileManager.default.createDirectory(atPath: path("data"), withIntermediateDirectories: true)
         var random = RandomSource(seed: 7)
         let inputs = graph.types(of: graph.inputs).map { type in

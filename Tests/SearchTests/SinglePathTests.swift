@@ -1,6 +1,7 @@
 import Execution
 import Foundation
 import IR
+import Passes
 import Search
 import Spaces
 import Testing

@@ -1,5 +1,6 @@
 import CodeGeneration
 import Foundation
+import Training
 
 /// Folders that commands write into.
 enum Folders {
@@ -30,8 +31,10 @@ enum Folders {
                 try handle.write(contentsOf: data)
                 try handle.close()
             } else {
-                try data.write(to: URL(fileURLWithPath: path), options: .atomic)
+                try FileWriting.replace(path, with: Array(data))
             }
+        } catch let error as StorageError {
+            throw Failure(.badInput, "\(error)")
         } catch {
             throw Failure(.badInput, "\(path): cannot be written: \(Self.reason(error))")
         }

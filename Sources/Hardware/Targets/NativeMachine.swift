@@ -10,9 +10,18 @@ struct NativeMachine {
     ///
     /// - Throws: ``HardwareError`` when the compiler is missing or the family is not known here.
     static func describe(compiler: Target.Compiler) throws(HardwareError) -> NativeMachine {
-        let result = try ChildProcess.run(
-            [compiler.command] + compiler.flags + ["-dM", "-E", "-x", "c", "/dev/null"], timeLimit: .seconds(60))
-        let triple = try ChildProcess.run([compiler.command, "-dumpmachine"], timeLimit: .seconds(60))
+        let (result, triple): (ProcessResult, ProcessResult)
+        do throws(HardwareError) {
+            result = try ChildProcess.run(
+                [compiler.command] + compiler.flags + ["-dM", "-E", "-x", "c", "/dev/null"], timeLimit: .seconds(60))
+            triple = try ChildProcess.run([compiler.command, "-dumpmachine"], timeLimit: .seconds(60))
+        } catch {
+            guard error.code == .toolMissing else { throw error }
+            throw HardwareError(
+                .toolMissing,
+                "target host: the compiler '\(compiler.command)' is not installed; on Debian: apt-get install "
+                    + "\(compiler.command)")
+        }
         guard result.succeeded, triple.succeeded else {
             throw HardwareError(
                 .compilerFailed, "\(compiler.command): does not describe this machine: \(result.firstErrorLine)")

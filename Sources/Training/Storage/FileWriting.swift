@@ -54,7 +54,8 @@ package enum FileWriting {
             unlink(temporary)
             throw error
         }
-        try synchronize(folder: (path as NSString).deletingLastPathComponent)
+        let folder = (path as NSString).deletingLastPathComponent
+        try synchronize(folder: folder.isEmpty ? "." : folder)
     }
 
     static func read(_ path: String) throws(StorageError) -> [UInt8] {

@@ -8,7 +8,8 @@ import Testing
 
 /// Networks of every space as ONNX files.
 @Suite struct ExportedNetworkTests {
-    @Test(arguments: SpaceLibrary().names) func aNetworkReadsBackAsTheSameGraph(name: String) throws {
+    @Test(arguments: ["mbconv-224", "mbconv-28", "micro-125", "nas-bench-201"])
+    func aNetworkReadsBackAsTheSameGraph(name: String) throws {
         let space = try SpaceLibrary().space(name)
         var random = RandomSource(seed: 8)
         for _ in 0..<3 {

@@ -94,8 +94,8 @@ import Training
         for _ in 0..<10_000 {
             for (site, choice) in sampler.sample(using: &random).choices.enumerated() { counts[site][choice] += 1 }
         }
-        // Of many sites some are unlikely: the bound of one test is divided among them.
-        let bound = 0.01 / Double(counts.count)
+        // Of many sites in many spaces some are unlikely: the bound of one test is divided among them.
+        let bound = 0.01 / Double(counts.count * SpaceLibrary().names.count)
         for (site, count) in counts.enumerated() {
             #expect(SampleStatistics.chiSquareTest(counts: count) > bound, "\(space.sites[site]): \(count)")
         }

@@ -71,12 +71,13 @@ def main():
     found = sorted(glob.glob(os.path.join(options.work, "results", "groups-*.json")))
     if found:
         lines += targets([load(options, os.path.basename(path)) for path in found])
-    rows = load(options, "networks.json")
+    paths = [networks.result_path(options.work, name) for name, _ in networks.all_networks()]
+    rows = [json.load(open(path)) for path in paths if os.path.exists(path)]
     if rows:
         passed = sum(r["passed"] for r in rows)
         lines += [f"## Networks\n\n{passed} of {len(rows)} agree with ONNX Runtime within {networks.TOLERANCE:g} of the output's "
                   "largest magnitude, through the fast kernels of the machine and with `--exact`. Sizes are in bytes; source is C "
-                  "without weights; the time is that of one compiler process on a shared machine. `conformance/networks.py`\n",
+                  "without weights; gcc's time is processor time. `conformance/networks.py`\n",
                   "The arena's bounds: *of its order* is what the chosen order of nodes keeps alive at once, *of any order* what "
                   "these buffers need in whatever order.\n",
                   "### Exported from PyTorch\n\nRandom weights and statistics; `.dynamo` went through the newer exporter.\n"]

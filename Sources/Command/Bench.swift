@@ -17,7 +17,7 @@ struct Bench: ParsableCommand {
     @Option(help: "Seconds of measuring.") var seconds = 0.6
     @Flag(help: "Leave out transforms that round differently from plain sums.") var exact = false
     @Flag(help: "Keep the portable body of every operator.") var portable = false
-    @Flag(help: "Also print the time of each step.") var perNode = false
+    @Flag(help: "Also print the time of each step, the least of all runs.") var perNode = false
     @Option(help: "Write the steps of one inference as a Chrome trace (with --per-node).") var trace: String?
     @OptionGroup var result: ResultOptions
 

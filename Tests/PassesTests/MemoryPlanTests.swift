@@ -58,6 +58,7 @@ import Testing
                 let found = try Self.run(graph, in: plan, inputs: inputs)
                 #expect(found == expected, "seed \(seed)")
                 #expect(plan.arenaBytes >= plan.lowerBound)
+                #expect(plan.leastBytes(of: graph) <= plan.lowerBound)
                 #expect(plan.buffers.allSatisfy { $0.offset % 64 == 0 && $0.offset + $0.bytes <= plan.arenaBytes })
                 for (index, a) in plan.buffers.enumerated() {
                     for b in plan.buffers[..<index] where a.steps.overlaps(b.steps) {
@@ -104,6 +105,25 @@ import Testing
         #expect(plan.copiedOutputs == [0, 2, 3])
         #expect(plan.places[graph.outputs[3].id] == MemoryPlan.Place(base: .output(1), offset: 64))
         #expect(plan.arenaBytes == 0)
+    }
+
+    /// Two wide branches: the order given keeps both alive, and the bound tells that another need not.
+    @Test func theLeastHoldsForEveryOrder() throws {
+        let graph = try Graph(
+            parsing: """
+                graph @branches(%x: f32[1,4,8,8]) {
+                  %0 = relu %x : f32[1,4,8,8]
+                  %1 = concat %0, %0, %0, %0 : f32[1,16,8,8]
+                  %2 = concat %x, %0, %0, %0 : f32[1,16,8,8]
+                  %3 = reduce_mean %1 {axes = [1]} : f32[1,8,8]
+                  %4 = reduce_mean %2 {axes = [1]} : f32[1,8,8]
+                  %5 = add %3, %4 : f32[1,8,8]
+                  return %5
+                }
+                """)
+        let plan = MemoryPlan(graph), better = MemoryPlan(try graph.applying(orderForMemory))
+        #expect(better.lowerBound < plan.lowerBound)
+        #expect(plan.leastBytes(of: graph) == better.lowerBound)
     }
 
     @Test func staysNearTheBoundOnDeepNetworks() throws {

@@ -101,7 +101,8 @@ def examine(options, name, model, shapes, bound):
     if run.returncode:
         row["why"] = run.stderr.strip().splitlines()[-1]
         return row
-    row.update(zip(("steps", "source", "weights", "arena"), map(int, re.findall(r"(\d+) (?:steps|bytes)", run.stderr))))
+    figures = re.search(r"(\d+) steps, (\d+) bytes of C, (\d+) bytes of weights, (\d+) bytes of arena", run.stderr)
+    row.update(zip(("steps", "source", "weights", "arena"), map(int, figures.groups())))
     run = subprocess.run([options.martlet, "inspect", model, "--summary", *arguments], capture_output=True, text=True)
     for key, label in [("bound", "arena bytes at least"), ("least", "arena bytes in any order")]:
         found = re.search(label + r" +(\d+)", run.stdout)

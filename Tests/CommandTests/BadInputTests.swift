@@ -130,7 +130,7 @@ import Testing
     @Test(arguments: cases) func isRefusedInOneLine(_ entry: Case) throws {
         let shell = try Shell()
         try Data(try entry.bytes()).write(to: shell.folder.appendingPathComponent("bad.onnx"))
-        let outcome = try shell.martlet("compile", "bad.onnx", "-o", "out")
+        let outcome = try shell.martlet("compile", "bad.onnx", "-o", "out", "--quiet")
         #expect(outcome.status == entry.status, "\(outcome.errors)")
         #expect(outcome.output.isEmpty)
         #expect(outcome.errors.hasPrefix("martlet: bad.onnx: "), "\(outcome.errors)")

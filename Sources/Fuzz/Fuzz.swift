@@ -44,7 +44,7 @@ private func seeds() -> [(name: String, bytes: [UInt8])] {
     var seeds: [(String, [UInt8])] = []
     for type in Registry.all {
         for (index, specimen) in type.specimens.enumerated() {
-            guard let graph = try? specimen.graph().graph, let model = try? ONNXExporter.model(of: graph),
+            guard let graph = try? graph(of: specimen), let model = try? ONNXExporter.model(of: graph),
                 let bytes = try? model.serialized()
             else { continue }
             seeds.append(("\(type.mnemonic)-\(index)", bytes))
@@ -52,6 +52,17 @@ private func seeds() -> [(name: String, bytes: [UInt8])] {
     }
     if let bytes = try? control().serialized() { seeds.append(("control", bytes)) }
     return seeds
+}
+
+/// The operator between inputs and outputs; operands that decide shapes are constants.
+private func graph(of specimen: Specimen) throws(ShapeError) -> Graph {
+    var g = GraphBuilder(name: "specimen")
+    let operands = specimen.operands.enumerated().map { index, operand in
+        if case .literal(let literal) = operand { return g.constant(literal) }
+        return g.input("x\(index)", operand.type)
+    }
+    let results = try g.appendAll(specimen.op, operands)
+    return g.finish(outputs: results)
 }
 
 /// A loop that runs three times over a conditional which a constant decides.

@@ -5,6 +5,7 @@
 #
 # make conformance    ONNX's backend cases and whole networks against ONNX Runtime; writes docs/conformance.md
 # make fuzz SECONDS=600    mutates models and feeds them to the reader of ONNX
+# make benchmark-training   a training step of four networks, in turns with PyTorch where PYTORCH, a Python, has it
 #
 # make study   the slower checks of single-path search: trains the 125 networks of a small benchmark, and supernets
 #
@@ -23,9 +24,10 @@ MARTLET = .build/release/martlet
 PYTHON = .build/conformance/python/bin/python
 CONFORMANCE_TARGETS = aarch64-qemu armv7-neon cortex-m55 riscv64-v
 SECONDS = 600
+PYTORCH = python3
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo study test test-targets conformance fuzz check format setup setup-test build
+.PHONY: demo study benchmark-training test test-targets conformance fuzz check format setup setup-test build
 
 demo: build
 	$(MARTLET) search --space mbconv-28 --data fashion-mnist --latency 0.09ms --preset demo -o runs/demo --force
@@ -65,6 +67,10 @@ study: setup
 	.build/release/Study table docs/micro-125.jsonl
 	.build/release/Study latency docs/micro-125.jsonl
 	.build/release/Study ranking docs/micro-125.jsonl | tee docs/micro-125-ranking.txt
+
+benchmark-training: setup
+	swift build --configuration release --product TrainingBenchmark
+	.build/release/TrainingBenchmark --python $(PYTORCH)
 
 check: test
 	swift format lint --strict --recursive Package.swift Sources Tests

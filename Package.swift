@@ -101,6 +101,9 @@ let package = Package(
         tests("Search", [], settings: optimised),
         .executableTarget(
             name: "Study", dependencies: ["IR", "Search", "Spaces", "Training", "Hardware"], swiftSettings: swift),
+        .executableTarget(
+            name: "TrainingBenchmark", dependencies: ["IR", "Operators", "Passes", "Execution", "Spaces", "Training"],
+            swiftSettings: swift),
         .testTarget(
             name: "CommandTests", dependencies: ["Command", "TestSupport", "ONNXFormat"], swiftSettings: swift),
     ],

@@ -1,6 +1,8 @@
 /* Chooses the widest level the CPU has, once, and forwards every kernel to it. */
 #include "kernel_table.h"
 
+#include "impl/fused_sizes.h"
+
 static const KernelTable *table;
 
 int martlet_kernels_level(void) {
@@ -104,4 +106,48 @@ size_t martlet_matmul_scratch(const int64_t *p, int32_t parts) {
     (void)parts;
     int64_t packed = (p[7] ? p[0] : 1) * p[3] * rounded(p[2]), rows = p[4] ? (p[6] ? p[0] : 1) * p[1] * p[3] : 0;
     return (size_t)(rounded(packed) + rounded(rows)) * sizeof(float);
+}
+
+int martlet_fused_channels(int64_t channels) { return channels > 0 && wide_size(channels) <= MARTLET_WIDE; }
+
+size_t martlet_normalized_conv2d_scratch(const int64_t *p, int32_t parts) {
+    FusedSizes s = fused_sizes(p, 0);
+    return (size_t)(s.packed + parts * s.each) * sizeof(float);
+}
+
+size_t martlet_normalized_conv2d_gradient_scratch(const int64_t *p, int32_t parts) {
+    FusedSizes s = fused_sizes(p, 1);
+    return (size_t)(s.packed + parts * s.each) * sizeof(float);
+}
+
+size_t martlet_channel_moments_scratch(int64_t channels, int32_t parts) {
+    return (size_t)(parts * totals_size(channels)) * sizeof(float);
+}
+
+size_t martlet_normalized_sum_scratch(int64_t terms, int64_t channels, int32_t parts) {
+    return (size_t)(parts * (terms + 1) * wide_size(channels)) * sizeof(float);
+}
+
+size_t martlet_normalized_dots_scratch(int64_t terms, int64_t channels, int32_t parts) {
+    return (size_t)(parts * (2 * (terms + 1) * size_up(channels) + 2 * wide_size(channels))) * sizeof(float);
+}
+
+size_t martlet_pool_scratch(const int64_t *p, int32_t parts) {
+    int64_t places = size_up((p[2] + 2) * (p[3] + 2) * p[1] + 16);
+    return (size_t)(parts * places) * sizeof(float);
+}
+
+int martlet_fused_chain(const int64_t *p) {
+    ChainSizes s = chain_sizes(p, 1);
+    return martlet_fused_channels(p[1]) && martlet_fused_channels(p[24]) && s.each * (int64_t)sizeof(float) <= 900 * 1024;
+}
+
+size_t martlet_normalized_chain_scratch(const int64_t *p, int32_t parts) {
+    ChainSizes s = chain_sizes(p, 0);
+    return (size_t)(s.packed + s.packed_last + parts * s.each) * sizeof(float);
+}
+
+size_t martlet_normalized_chain_gradient_scratch(const int64_t *p, int32_t parts) {
+    ChainSizes s = chain_sizes(p, 1);
+    return (size_t)(s.packed + s.packed_last + parts * s.each) * sizeof(float);
 }

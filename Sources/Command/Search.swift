@@ -37,6 +37,8 @@ struct SearchNetwork: ParsableCommand {
     @Option(help: "Passes over the training images for the network that was found.") var epochs: Double?
     @OptionGroup var seed: SeedOption
     @OptionGroup var threads: ThreadsOption
+    @Option(help: ArgumentHelp("Most memory of a training step's values, such as 2GiB.", valueName: "bytes"))
+    var memory: Quantity<ByteUnit>?
     @Option(name: .shortAndLong, help: "The folder of the run.") var output: String
     @Flag(help: "Replace the folder if it exists.") var force = false
     @Flag(help: "Go on with the run in the folder; every other setting is the run's own.") var resume = false
@@ -88,6 +90,7 @@ struct SearchNetwork: ParsableCommand {
         settings.limits = .init(
             latency: latency.map { $0.value * 1e3 }, peakMemory: peakMemory?.value, flash: flash?.value,
             macs: macs?.value)
+        settings.trainingMemory = memory.map { Int($0.value) }
         if let supernetEpochs { settings.supernet.epochs = supernetEpochs }
         if let epochs { settings.retraining.epochs = epochs }
         return settings

@@ -90,6 +90,16 @@ public final class Executor {
         for memory in staging { memory?.deallocate() }
     }
 
+    /// Bytes of the arena that a graph would need on so many threads.
+    public static func arenaBytes(of graph: Graph, threads: Int) -> Int {
+        MemoryPlan(graph, options: .init(outputsInArena: true, effort: .quick)) { _, node in
+            node.op is any SourceOperator
+                ? 0
+                : chooseKernel(node.op, graph.types(of: node.operands), graph.types(of: node.results))?
+                    .scratchBytes(parts: threads) ?? 0
+        }.arenaBytes
+    }
+
     /// Runs the graph once on the given inputs, each in the layout of its type.
     ///
     /// - Throws: ``ExecutionError`` for a wrong number or size of inputs.

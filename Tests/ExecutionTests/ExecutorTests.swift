@@ -15,8 +15,10 @@ import Testing
         /// What single precision may be off by: some graphs cancel large terms, as the definitions in `Float` show.
         let tolerances: [Double]
 
-        init(_ seed: UInt64) throws {
-            graph = try RandomGraph.trainingStep(seed: seed)
+        init(_ seed: UInt64) throws { try self.init(RandomGraph.trainingStep(seed: seed), seed) }
+
+        init(_ graph: Graph, _ seed: UInt64) throws {
+            self.graph = graph
             let random = RandomSource(seed: seed)
             inputs = RandomGraph.inputs(of: graph, random)
             parameters = RandomGraph.parameters(of: graph, random)
@@ -43,20 +45,55 @@ import Testing
     }
 
     @Test(arguments: 0..<30) func runsTrainingStepsAsTheInterpreterDoes(seed: UInt64) throws {
-        let step = try Case(seed)
+        try expectAgreement(Case(seed), "seed \(seed)")
+    }
+
+    /// Odd channels, and channels that fill vectors.
+    @Test(arguments: [(3, 7), (16, 6)]) func runsSupernetStepsAsTheInterpreterDoes(channels: Int, side: Int) throws {
+        let step = try Case(SmallSupernet.step(channels: channels, side: side), 5)
+        try expectAgreement(step, "\(channels) channels")
+        let graph = try step.graph.applying(fuseNormalisation, chooseLayout(), lowerForExecution)
+        let executor = try Executor(graph, pool: ThreadPool(threads: 2), parameters: TestParameters(step.parameters))
+        #expect(executor.fallbacks.map { graph.nodes[$0].op.mnemonic } == [])
+    }
+
+    /// Images so large that fused convolutions take them in bands: too slow for the interpreter, so against the other kernels.
+    @Test(arguments: [1, 2]) func fusedKernelsAgreeWithTheOthersOnBands(threads: Int) throws {
+        let graph = try SmallSupernet.step(channels: 24, side: 64), random = RandomSource(seed: 8)
+        let inputs = RandomGraph.inputs(of: graph, random)
+        let parameters = TestParameters(RandomGraph.parameters(of: graph, random)),
+            pool = try ThreadPool(threads: threads)
+        let graphs = [
+            try graph.applying(chooseLayout(), lowerForExecution),
+            try graph.applying(fuseNormalisation, chooseLayout(), lowerForExecution),
+        ]
+        let results = try graphs.map { graph in
+            let executor = try Executor(graph, pool: pool, parameters: parameters)
+            try executor.run(literals: inputs)
+            return graph.outputs.indices.map { executor.output($0).literal }
+        }
+        for (index, pair) in zip(results[0], results[1]).enumerated() {
+            #expect(difference(pair.1, pair.0) < 2e-3, "\(graph.outputNames[index])")
+        }
+    }
+
+    private func expectAgreement(_ step: Case, _ name: String) throws {
         let one = try ThreadPool(threads: 1), two = try ThreadPool(threads: 2)
-        for graph in [step.graph, try step.graph.applying(chooseLayout(), lowerForExecution)] {
+        for graph in [
+            step.graph, try step.graph.applying(chooseLayout(), lowerForExecution),
+            try step.graph.applying(fuseNormalisation, chooseLayout(), lowerForExecution),
+        ] {
             let single = try step.run(graph, one), double = try step.run(graph, two)
             for (index, expected) in step.expected.enumerated() {
                 #expect(
                     difference(single[index], expected) < step.tolerances[index],
-                    "seed \(seed), \(graph.outputNames[index])\n\(graph)")
+                    "\(name), \(graph.outputNames[index])\n\(graph)")
                 #expect(
                     difference(double[index], expected) < step.tolerances[index],
-                    "seed \(seed), \(graph.outputNames[index])\n\(graph)")
+                    "\(name), \(graph.outputNames[index])\n\(graph)")
             }
             // Bit for bit: the same number of threads, another pool and another place in memory.
-            #expect(try step.run(graph, ThreadPool(threads: 2)) == double, "seed \(seed)")
+            #expect(try step.run(graph, ThreadPool(threads: 2)) == double, "\(name)")
         }
     }
 

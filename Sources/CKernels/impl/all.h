@@ -1,4 +1,5 @@
 /* Every kernel, compiled once for each level. */
+#include "fused_sizes.h"
 #include "vector.h"
 
 #include "gemm.h"
@@ -13,6 +14,10 @@
 #include "loss.h"
 #include "random.h"
 #include "optimizer.h"
+#include "channels.h"
+#include "fused_conv.h"
+#include "fused_chain.h"
+#include "fused_sum.h"
 
 #define ENTRY(NAME) .NAME = NAME,
 #define TABLE {MARTLET_KERNELS(ENTRY)}

@@ -279,10 +279,9 @@ static void depthwise_filter_gradient(const MartletCall *call, const Conv *v) {
     }
 }
 
-static void depthwise_filter_finish(const MartletCall *call, const Conv *v) {
-    int64_t Cp = round_up(v->C, 16), each = round_up(v->taps * Cp, 16);
-    const float *partial = call->scratch;
-    float *dw = call->out[0];
+/* Adds the parts' sums, which lie `each` floats apart. */
+static void depthwise_filter_finish(const MartletCall *call, const Conv *v, const float *partial, int64_t each, float *dw) {
+    int64_t Cp = round_up(v->C, 16);
     Span s = span_of(call, v->C, 1);
     for (int64_t c = s.from; c < s.to; c++)
         for (int64_t t = 0; t < v->taps; t++) {
@@ -421,10 +420,8 @@ static void dense_filter_gradient(const MartletCall *call, const Conv *v, int fl
     }
 }
 
-static void dense_filter_finish(const MartletCall *call, const Conv *v) {
-    int64_t each = round_up(v->O * v->taps * v->Cg, 16), row = v->taps * v->Cg;
-    const float *partial = call->scratch;
-    float *dw = call->out[0];
+static void dense_filter_finish(const MartletCall *call, const Conv *v, const float *partial, int64_t each, float *dw) {
+    int64_t row = v->taps * v->Cg;
     int by_input = filter_gradient_by_input(v);
     Span s = span_of(call, v->O, 1);
     for (int64_t o = s.from; o < s.to; o++)
@@ -474,6 +471,7 @@ static void conv2d_filter_gradient(const MartletCall *call) {
     if (call->phase == 0) {
         if (depthwise) depthwise_filter_gradient(call, &v);
         else dense_filter_gradient(call, &v, is_pointwise(&v, call->p));
-    } else if (depthwise) depthwise_filter_finish(call, &v);
-    else dense_filter_finish(call, &v);
+    } else if (depthwise)
+        depthwise_filter_finish(call, &v, call->scratch, round_up(v.taps * round_up(v.C, 16), 16), call->out[0]);
+    else dense_filter_finish(call, &v, call->scratch, round_up(v.O * v.taps * v.Cg, 16), call->out[0]);
 }

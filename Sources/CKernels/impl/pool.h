@@ -23,8 +23,134 @@ static int64_t window(const Pool *v, int64_t oy, int64_t ox, int64_t *at, float 
     return count;
 }
 
+/* ---- 3 x 3 windows of stride 1 and padding 1, whose sums and maxima are those of columns first ---- */
+
+INLINE int is_box(const Pool *v) {
+    return v->KH == 3 && v->KW == 3 && v->SH == 1 && v->SW == 1 && v->DH == 1 && v->DW == 1 && v->PT == 1 && v->PL == 1 &&
+           v->PB == 1 && v->PR == 1 && v->W >= 2 && v->H >= 2;
+}
+
+/* to = w0 a + w1 b + w2 c over n floats. */
+APART void add_three(const float *restrict a, const float *restrict b, const float *restrict c, float w0, float w1, float w2,
+                     float *restrict to, int64_t n) {
+    V p = vdup(w0), q = vdup(w1), r = vdup(w2);
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) vstore(to + i, vload(a + i) * p + vload(b + i) * q + vload(c + i) * r);
+    if (i < n) vstore_n(to + i, vload_n(a + i, n - i) * p + vload_n(b + i, n - i) * q + vload_n(c + i, n - i) * r, n - i);
+}
+
+/* Rows of y = box of x: the mean of every window, or (transposed) the gradient of it. Columns first, in `sums`. */
+static void box_rows(const Pool *v, const float *image, float *y, int64_t row, int64_t rows, int transposed, float *sums) {
+    int64_t n = v->W * v->C, C = v->C;
+    for (int64_t i = row; i < row + rows; i++, y += n) {
+        float share[3];
+        for (int64_t k = 0; k < 3; k++) {
+            /* The row whose windows count: that of the sum, or each of its terms. */
+            int64_t own = transposed ? i + k - 1 : i, cut = own == 0 || own == v->H - 1;
+            share[k] = i + k < 1 || i + k > v->H ? 0.0f : v->counted || !cut ? 1.0f / 3 : 0.5f;
+        }
+        const float *b = image + i * n, *a = i > 0 ? b - n : b, *c = i + 1 < v->H ? b + n : b;
+        add_three(a, b, c, share[0], share[1], share[2], sums, n);
+        float edge = v->counted ? 1.0f / 3 : 0.5f, inner = 1.0f / 3;
+        if (transposed && !v->counted)
+            for (int64_t j = 0; j < C; j++) sums[j] *= 1.5f, sums[n - C + j] *= 1.5f;
+        if (transposed) edge = inner;
+        add_three(sums, sums, sums + C, 0, edge, edge, y, C);
+        if (v->W > 2) add_three(sums, sums + C, sums + 2 * C, inner, inner, inner, y + C, n - 2 * C);
+        add_three(sums + n - 2 * C, sums + n - C, sums, edge, edge, 0, y + n - C, C);
+    }
+}
+
+static void box(const MartletCall *call, const Pool *v, int transposed) {
+    Span s = span_of(call, v->N * v->H, 1);
+    float *sums = (float *)call->scratch + call->part * round_up(v->W * v->C, 16);
+    for (int64_t i = s.from; i < s.to;) {
+        int64_t row = i % v->H, rows = min64(s.to - i, v->H - row), n = i / v->H;
+        box_rows(v, (const float *)call->in[0] + n * v->H * v->W * v->C, (float *)call->out[0] + i * v->W * v->C, row, rows, transposed,
+                 sums);
+        i += rows;
+    }
+}
+
+APART void max_three(const float *restrict a, const float *restrict b, const float *restrict c, float *restrict to, int64_t n) {
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) vstore(to + i, vmax(vload(c + i), vmax(vload(b + i), vload(a + i))));
+    for (; i < n; i++) {
+        float m = b[i] > a[i] ? b[i] : a[i];
+        to[i] = c[i] > m ? c[i] : m;
+    }
+}
+
+static void box_max(const MartletCall *call, const Pool *v) {
+    int64_t n = v->W * v->C, C = v->C;
+    Span s = span_of(call, v->N * v->H, 1);
+    float *most = (float *)call->scratch + call->part * round_up(n, 16);
+    for (int64_t i = s.from; i < s.to; i++) {
+        int64_t row = i % v->H;
+        const float *b = (const float *)call->in[0] + i * n;
+        float *y = (float *)call->out[0] + i * n;
+        max_three(row > 0 ? b - n : b, b, row + 1 < v->H ? b + n : b, most, n);
+        max_three(most, most, most + C, y, C);
+        if (v->W > 2) max_three(most, most + C, most + 2 * C, y + C, n - 2 * C);
+        max_three(most + n - 2 * C, most + n - C, most + n - C, y + n - C, C);
+    }
+}
+
+/* The gradient of a maximum: first the place of every window's first maximum, then what each element takes of its windows. */
+static void box_max_gradient(const MartletCall *call, const Pool *v) {
+    const float *x = call->in[0], *dy = call->in[1];
+    float *dx = call->out[0];
+    int64_t n = v->W * v->C, C = v->C, pitch = n + 2 * C, image = v->H * n;
+    /* Places, 3 * row + column of the window, with a border that no place equals. */
+    int64_t each = round_up((v->H + 2) * pitch + 16, 16);
+    int32_t *where = (int32_t *)call->scratch + call->part * each;
+    for (int64_t i = 0; i < each; i++) where[i] = -1;
+    Span s = span_of(call, v->N, 1);
+    for (int64_t b = s.from; b < s.to; b++) {
+        const float *from = x + b * image, *d = dy + b * image;
+        for (int64_t y = 0; y < v->H; y++)
+            for (int64_t xx = 0; xx < v->W; xx++)
+                for (int64_t c = 0; c < C; c += VL) {
+                    int64_t lanes = C - c;
+                    V best = vdup(-INFINITY);
+                    VI place = {0};
+                    int first = 1;
+                    UNROLL for (int t = 0; t < 9; t++) {
+                        int64_t yy = y + t / 3 - 1, xt = xx + t % 3 - 1;
+                        if (yy < 0 || yy >= v->H || xt < 0 || xt >= v->W) continue;
+                        V u = vload_part(from + yy * n + xt * C + c, lanes);
+                        VI above = first ? (VI){0} - 1 : u > best;
+                        best = first ? u : vmax(u, best);
+                        place = (above & ((VI){0} + t)) | (~above & place);
+                        first = 0;
+                    }
+                    V out = (V)place;
+                    vstore_part((float *)(void *)where + (y + 1) * pitch + (xx + 1) * C + c, out, lanes);
+                }
+        for (int64_t y = 0; y < v->H; y++)
+            for (int64_t xx = 0; xx < v->W; xx++)
+                for (int64_t c = 0; c < C; c += VL) {
+                    int64_t lanes = C - c;
+                    V sum = {0};
+                    UNROLL for (int t = 0; t < 9; t++) {
+                        /* The window that has this element at place t. */
+                        int64_t wy = y + 1 - t / 3, wx = xx + 1 - t % 3;
+                        if (wy < 0 || wy >= v->H || wx < 0 || wx >= v->W) continue;
+                        VI p = (VI)vload_part((const float *)(const void *)where + (wy + 1) * pitch + (wx + 1) * C + c, lanes);
+                        sum += (V)((p == ((VI){0} + t)) & (VI)vload_part(d + wy * n + wx * C + c, lanes));
+                    }
+                    vstore_part(dx + b * image + y * n + xx * C + c, sum, lanes);
+                }
+    }
+}
+
 static void pool(const MartletCall *call, int average) {
     Pool v = pool_of(call->p);
+    if (is_box(&v)) {
+        if (average) box(call, &v, 0);
+        else box_max(call, &v);
+        return;
+    }
     const float *x = call->in[0];
     float *y = call->out[0], divisor;
     Span s = span_of(call, v.N * v.OH, 1);
@@ -56,6 +182,11 @@ static void pool_gradient(const MartletCall *call, int average) {
     Pool v = pool_of(call->p);
     const float *dy = call->in[average ? 0 : 1], *x = average ? 0 : call->in[0];
     float *dx = call->out[0], divisor;
+    if (is_box(&v)) {
+        if (average) box(call, &v, 1);
+        else box_max_gradient(call, &v);
+        return;
+    }
     int64_t vectors = (v.C + VL - 1) / VL, image = v.H * v.W * v.C;
     Span s = span_of(call, v.N * vectors, 1);
     for (int64_t i = s.from; i < s.to; i++) {

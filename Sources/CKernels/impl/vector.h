@@ -88,8 +88,6 @@ INLINE Span span_of(const MartletCall *call, int64_t n, int64_t grain) {
 
 /* Rows of C channels are taken `rows` at a time, so that a loop over them is long and a whole number of vectors. */
 INLINE int64_t wide_rows(int64_t C) {
-    int64_t g = C & -C;
-    int64_t rows = g >= 16 ? 1 : 16 / g;
-    while (rows * C < 64) rows *= 2;
-    return rows * C <= MARTLET_WIDE ? rows : 1;
+    int64_t size = wide_size(C);
+    return size <= MARTLET_WIDE ? size / C : 1;
 }

@@ -59,6 +59,44 @@ size_t martlet_conv2d_filter_gradient_scratch(const int64_t *p, int32_t parts);
  * with scale, bias and their gradients where affine = 1. */
 size_t martlet_batch_norm_scratch(int64_t channels, int32_t parts);
 
+/* ---- normalisation fused with what stands around it ----
+ * Only for C (and O) of which a wide row fits: martlet_fused_channels(C). Activation codes: 0 none, 1 relu, 2 clip to f's a and b,
+ * 3 hard_swish. Sums are [rows, C]; products with a tensor are with it less its mean.
+ *
+ *   normalized_conv2d            x, w[, scale, shift] -> y[, mean, variance]      y = conv2d(act(scale x + shift), w), and its moments
+ *                                p: as conv2d (no bias; groups 1, or C = O), normalises activation moments     f: a b
+ *                                phases 3 with moments, else 2    scratch martlet_normalized_conv2d_scratch
+ *   normalized_conv2d_gradient   g, x, w[, t, a, b, d][, scale, shift][, mean] -> [dx,] dw[, sums [2, C]]
+ *                                both gradients for dy = a g + b t + d; dx has the slope of act, sums are of dx and dx (x - mean)
+ *                                p: as conv2d, normalises activation denormalises sums wantsInput     f: a b
+ *                                phases 3    scratch martlet_normalized_conv2d_gradient_scratch
+ *   normalized_chain             x, w, u[, scale, shift] -> y[, mean, variance]      conv2d by w depthwise, then by u pointwise
+ *   normalized_chain_gradient    g, x, w, u[, t, a, b, d][, scale, shift][, mean] -> [dx,] dw, du[, sums [2, C]]
+ *                                as the two above, p having the outputs of the pointwise convolution at the end, for images of which
+ *                                martlet_fused_chain(p)    scratch martlet_normalized_chain[_gradient]_scratch
+ *   channel_moments              x -> mean, variance        p: M C    phases 2    scratch martlet_channel_moments_scratch(C, parts)
+ *   batch_norm_scale             mean, variance[, gain, bias] -> scale, shift         p: C affine    f: epsilon
+ *   batch_norm_gradient_scale    sums, mean, variance[, gain][, w] -> a, b, d[, dgain, dbias]
+ *                                p: C affine M row weight (-1: none)    f: epsilon
+ *                                x's gradient is a g + b x + d, when that of the normalised x is w[weight] g; products in `row` of sums
+ *   normalized_sum               for every term: x[, scale, shift][, w]  -> y = act(sum of w[i] (scale x + shift))
+ *                                p: K M C activation, then K times: flags (1: scaled, 2: weighted) i    f: a b
+ *                                scratch martlet_normalized_sum_scratch(K, C, parts)
+ *   normalized_dots              g, then for every term: x[, mean, scale, shift]  -> dw [weights], sums [K + 1, C]
+ *                                row 0 of sums is of g, row k of g (x_k - mean_k); dw[i] is the sum of g (scale x + shift)
+ *                                p: K M C weights, then K times: flags i    phases 2
+ *                                scratch martlet_normalized_dots_scratch(K, C, parts) */
+#define MARTLET_MAX_TERMS 64
+int martlet_fused_channels(int64_t channels);
+size_t martlet_normalized_conv2d_scratch(const int64_t *p, int32_t parts);
+size_t martlet_normalized_conv2d_gradient_scratch(const int64_t *p, int32_t parts);
+int martlet_fused_chain(const int64_t *p);
+size_t martlet_normalized_chain_scratch(const int64_t *p, int32_t parts);
+size_t martlet_normalized_chain_gradient_scratch(const int64_t *p, int32_t parts);
+size_t martlet_channel_moments_scratch(int64_t channels, int32_t parts);
+size_t martlet_normalized_sum_scratch(int64_t terms, int64_t channels, int32_t parts);
+size_t martlet_normalized_dots_scratch(int64_t terms, int64_t channels, int32_t parts);
+
 /* ---- one operand, elementwise ----
  * p: opcode count    f: a b (may be null for functions without them)
  *
@@ -136,7 +174,9 @@ size_t martlet_reduce_scratch(const int64_t *p, int32_t parts);
  *   max_pool_gradient              x, dy  -> dx    the first maximum of a window in row-major order takes it
  *   max_pool_selection             x, t   -> y     t where x has the first maximum of the window
  *   average_pool                   x      -> y     countPadding: taps in the padding count in the divisor (beyond it they never do)
- *   average_pool_gradient          dy     -> dx */
+ *   average_pool_gradient          dy     -> dx
+ * Scratch of all but max_pool_selection: martlet_pool_scratch. */
+size_t martlet_pool_scratch(const int64_t *p, int32_t parts);
 
 /* ---- matrix product: phases 2 ----
  * y[b] = op(a[b]) op(b[b]) + bias, op a transposition or nothing: [M, K] x [K, N] -> [M, N], bias [N]
@@ -173,7 +213,10 @@ size_t martlet_cross_entropy_scratch(int64_t classes, int32_t parts);
     X(reduce) X(copy) X(scatter) X(concat) X(pad) X(matmul)                                             \
     X(max_pool) X(max_pool_gradient) X(max_pool_selection) X(average_pool) X(average_pool_gradient)     \
     X(softmax) X(cross_entropy) X(cross_entropy_gradient) X(cross_entropy_soft)                         \
-    X(dropout) X(sgd) X(adam) X(blend)
+    X(dropout) X(sgd) X(adam) X(blend)                                                                  \
+    X(normalized_conv2d) X(normalized_conv2d_gradient) X(channel_moments) X(batch_norm_scale)           \
+    X(batch_norm_gradient_scale) X(normalized_sum) X(normalized_dots)                                     \
+    X(normalized_chain) X(normalized_chain_gradient)
 
 void martlet_conv2d(const MartletCall *);
 void martlet_conv2d_input_gradient(const MartletCall *);
@@ -206,6 +249,15 @@ void martlet_dropout(const MartletCall *);
 void martlet_sgd(const MartletCall *);
 void martlet_adam(const MartletCall *);
 void martlet_blend(const MartletCall *);
+void martlet_normalized_conv2d(const MartletCall *);
+void martlet_normalized_conv2d_gradient(const MartletCall *);
+void martlet_normalized_chain(const MartletCall *);
+void martlet_normalized_chain_gradient(const MartletCall *);
+void martlet_channel_moments(const MartletCall *);
+void martlet_batch_norm_scale(const MartletCall *);
+void martlet_batch_norm_gradient_scale(const MartletCall *);
+void martlet_normalized_sum(const MartletCall *);
+void martlet_normalized_dots(const MartletCall *);
 
 #ifdef __cplusplus
 }

@@ -76,7 +76,8 @@ extension KernelCall {
         return KernelCall(
             kernel,
             integers: image.shape + window.kernel + window.stride + window.dilation + window.padding
-                + output.shape[2...] + extra)
+                + output.shape[2...] + extra
+        ) { martlet_pool_scratch($0, Int32($1)) }
     }
 }
 

@@ -93,7 +93,7 @@ public final class SearchRun {
         (space, target, splits, classNames) = (parts.space, parts.target, parts.splits, parts.classNames)
         (costs, profiler) = (CandidateCosts(parts.space, target: parts.target), parts.profiler)
         pool = try ThreadPool(threads: configuration.threads)
-        backend = .executor(pool: pool, effort: .quick)
+        backend = .executor(pool: pool, effort: .quick, memoryLimit: configuration.trainingMemory)
         phaseStart = clock.now
         record = RunRecord(
             name: URL(filePath: folder.path).lastPathComponent, status: "running", seed: configuration.seed,

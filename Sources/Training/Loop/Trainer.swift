@@ -33,6 +33,7 @@ public final class Trainer<O: Optimizer> {
     private let backend: Backend
     let seed: RandomSource
     private var fixed: NetworkStep?
+    private let gradientMean = GradientMean()
     private var lastCheckpoint: Int?
     private var recent: (loss: Double, accuracy: Double)?
     private var pace = Pace()
@@ -70,17 +71,29 @@ public final class Trainer<O: Optimizer> {
 
     /// Does one step.
     public func advance() throws {
-        let batch = loader.batch(step)
-        let network = try network()
-        try network.run(batch, random: stepRandom.fork("dropout"))
-        let norm = network.gradients.globalNorm
-        guard network.loss.isFinite, norm.isFinite else { throw try failure(network, batch) }
+        let network = try network(), parts = configuration.microBatches
+        var (loss, correct, images) = (0.0, 0, 0)
+        for part in 0..<parts {
+            let batch = loader.batch(step * parts + part), random = stepRandom.fork("dropout")
+            try network.run(batch, random: parts == 1 ? random : random.fork(part))
+            guard network.loss.isFinite else { throw try failure(network, batch) }
+            loss += Double(network.loss) / Double(parts)
+            correct += network.correct(in: batch)
+            images += batch.count
+            if parts > 1 { gradientMean.add(network.gradients, share: 1 / Double(parts), isFirst: part == 0) }
+            if part + 1 < parts, let momentum = configuration.statisticsMomentum {
+                network.updateStatistics(momentum: momentum)
+            }
+        }
+        let gradients = parts > 1 ? gradientMean.gradients : network.gradients
+        let norm = gradients.globalNorm
+        guard norm.isFinite else { throw try failure(network, loader.batch(step * parts)) }
         let rate = configuration.rate.value(at: step, of: configuration.steps)
-        configuration.optimizer.step(network.gradients, rate: rate, norm: norm, clip: configuration.clip)
+        configuration.optimizer.step(gradients, rate: rate, norm: norm, clip: configuration.clip)
         if let momentum = configuration.statisticsMomentum { network.updateStatistics(momentum: momentum) }
         average?.update(from: store)
         step += 1
-        report(network, batch, rate: rate, norm: norm)
+        report(loss: loss, correct: correct, images: images, rate: rate, norm: norm)
     }
 
     private var stepRandom: RandomSource { seed.fork("step").fork(step) }
@@ -110,18 +123,17 @@ public final class Trainer<O: Optimizer> {
         }
     }
 
-    private func report(_ network: NetworkStep, _ batch: Batch, rate: Double, norm: Double) {
-        let now = (
-            loss: Double(network.loss), accuracy: Double(network.correct(in: batch)) / Double(max(batch.count, 1))
-        )
+    private func report(loss: Double, correct: Int, images: Int, rate: Double, norm: Double) {
+        let now = (loss: loss, accuracy: Double(correct) / Double(max(images, 1)))
         // Averages over about the last twenty steps.
         recent =
             recent.map { ($0.loss + 0.05 * (now.loss - $0.loss), $0.accuracy + 0.05 * (now.accuracy - $0.accuracy)) }
             ?? now
-        pace.count(batch.count)
+        pace.count(images)
         onProgress?(
             TrainingProgress(
-                step: step, steps: configuration.steps, epoch: (step - 1) / loader.batchesPerEpoch, rate: rate,
+                step: step, steps: configuration.steps,
+                epoch: (step * configuration.microBatches - 1) / loader.batchesPerEpoch, rate: rate,
                 loss: recent?.loss ?? 0, accuracy: recent?.accuracy ?? 0, gradientNorm: norm,
                 imagesPerSecond: pace.itemsPerSecond, remaining: pace.remaining(configuration.steps - step)))
     }

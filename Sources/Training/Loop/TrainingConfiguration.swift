@@ -9,12 +9,17 @@ public struct TrainingConfiguration<O: Optimizer>: Codable, Hashable, Sendable {
     public var averageDecay: Double?
     /// How fast running statistics follow the batches'; `nil` where they are recalibrated afterwards, as in supernets.
     public var statisticsMomentum: Double?
+    /// Batches of the loader whose mean gradient makes one update: memory for one, the update of all. Batch
+    /// normalisation takes the statistics of each by itself.
+    public var microBatches: Int
 
     public init(
         steps: Int, optimizer: O, rate: RateSchedule, clip: Double? = nil, averageDecay: Double? = nil,
-        statisticsMomentum: Double? = 0.1
+        statisticsMomentum: Double? = 0.1, microBatches: Int = 1
     ) {
         precondition(steps >= 0, "a run has no negative number of steps")
+        precondition(microBatches > 0, "an update takes at least one batch")
+        self.microBatches = microBatches
         self.steps = steps
         self.optimizer = optimizer
         self.rate = rate

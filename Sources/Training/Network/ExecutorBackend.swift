@@ -1,5 +1,5 @@
 public import Execution
-import IR
+public import IR
 public import Passes
 
 extension Backend {
@@ -8,15 +8,30 @@ extension Backend {
     /// - Parameters:
     ///   - arena: Memory that all graphs of the backend share; what a run leaves is valid until the next of any of them.
     ///   - effort: How hard to look for a small memory plan; less pays off where each step has a graph of its own.
+    ///   - memoryLimit: Bytes that a graph's values may take; forward values are then computed twice where that is needed.
+    ///   - fusesNormalisation: Whether normalisation is fused with what stands around it, which is faster.
     public static func executor(
-        pool: ThreadPool, arena: Arena = Arena(), effort: MemoryPlan.Effort = .thorough
+        pool: ThreadPool, arena: Arena = Arena(), effort: MemoryPlan.Effort = .thorough, memoryLimit: Int? = nil,
+        fusesNormalisation: Bool = true
     ) -> Backend {
-        Backend("executor") { graph, parameters in
-            let lowered = try lowerForExecution(chooseLayout()(graph))
+        let threads = pool.threads
+        return Backend("executor") { graph, parameters in
+            var lowered = try executorGraph(graph, fusesNormalisation: fusesNormalisation)
+            if let memoryLimit {
+                let limit = recompute(within: memoryLimit) { graph throws(PassError) in
+                    Executor.arenaBytes(of: graph, threads: threads)
+                }
+                lowered = try limit(lowered)
+            }
             let storage = NamedParameters(zip(graph.parameters, parameters).map { ($0.name, $1) })
             return ExecutedProgram(
                 try Executor(lowered, pool: pool, parameters: storage, arena: arena, effort: effort))
         }
+    }
+
+    /// A graph as the executor runs it: in the layouts and operators that have kernels.
+    public static func executorGraph(_ graph: Graph, fusesNormalisation: Bool = true) throws(PassError) -> Graph {
+        try lowerForExecution(chooseLayout()(fusesNormalisation ? fuseNormalisation(graph) : graph))
     }
 }
 

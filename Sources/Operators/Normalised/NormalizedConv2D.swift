@@ -1,0 +1,295 @@
+import CKernels
+import IR
+
+/// A convolution of a normalised, activated image, with the moments of its result: `y = conv2d(f(scale · x + shift), w)`.
+///
+/// Made by the pass that fuses normalisation; the meaning is the decomposition. The image's normalisation is
+/// optional, as are the function, the moments, and a pointwise convolution `u` behind a depthwise `w`.
+///
+/// - Shapes: `x: [N, C, H, W], w: [K, C/g, R, S], u: [K, C, 1, 1], scale, shift: [C] → y: [N, K, H', W'], mean, variance: [K]`.
+public struct NormalizedConv2D: Operator {
+    public static let mnemonic = "normalized_conv2d"
+    public var convolution = Conv2D()
+    public var normalizes = false
+    public var activation = NormalisedActivation()
+    /// Whether mean and (biased) variance of the result are results, too.
+    public var moments = false
+    /// Whether a pointwise convolution follows.
+    public var isChain = false
+
+    public init() {}
+    public init(
+        _ convolution: Conv2D, normalizes: Bool, activation: NormalisedActivation, moments: Bool, isChain: Bool = false
+    ) {
+        self.convolution = convolution
+        self.isChain = isChain
+        self.normalizes = normalizes
+        self.activation = activation
+        self.moments = moments
+    }
+
+    public var layoutRule: LayoutRule { .images(operands: [0], results: [0]) }
+    public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
+        let filters = isChain ? 2 : 1
+        let x = try x.expect((normalizes ? 3 : 1) + filters, for: self)
+        var y = try convolution.infer(Array(x.prefix(2)))[0]
+        if isChain { y = try Conv2D().infer([y, x[2]])[0] }
+        _ = try activation.makeOperator()
+        let channels = x[0].with(shape: [x[0].shape[1]])
+        guard x.dropFirst(1 + filters).allSatisfy({ $0 == channels }) else {
+            throw ShapeError(
+                "normalized_conv2d: scale and shift of \(x[0]) should be \(channels), found \(x.suffix(2))")
+        }
+        let moment = y.with(shape: [y.shape[1]])
+        return moments ? [y, moment, moment] : [y]
+    }
+    public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {
+        var image = x[0]
+        if normalizes { image = try g.scaled(image, x[x.count - 2], x[x.count - 1]) }
+        var y = try g.append(convolution, activation.apply(image, in: &g), x[1])
+        if isChain { y = try g.append(Conv2D(), y, x[2]) }
+        return moments ? [y] + (try g.appendAll(ChannelMoments(), [y])) : [y]
+    }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        let flags = [normalizes ? 1 : 0, activation.code, moments ? 1 : 0, 0, 0]
+        if isChain {
+            guard let integers = convolution.chainIntegers(image: x[0], filter: x[1], x[2], output: y[0], flags) else {
+                return nil
+            }
+            return KernelCall(
+                martlet_normalized_chain, integers: integers, reals: activation.reals, phases: moments ? 3 : 2
+            ) { martlet_normalized_chain_scratch($0, Int32($1)) }
+        }
+        guard let integers = convolution.fusedIntegers(image: x[0], filter: x[1], output: y[0]) else { return nil }
+        return KernelCall(
+            martlet_normalized_conv2d, integers: integers + flags,
+            reals: activation.reals, phases: moments ? 3 : 2
+        ) { martlet_normalized_conv2d_scratch($0, Int32($1)) }
+    }
+
+    public static let specimens = [
+        Specimen(
+            NormalizedConv2D(Conv2D(kernel: 3), normalizes: true, activation: .init(of: HardSwish()), moments: true),
+            on: .f32(2, 3, 5, 6), .f32(4, 3, 3, 3), .f32(3), .f32(3), differentiable: false),
+        Specimen(
+            NormalizedConv2D(Conv2D(kernel: 1), normalizes: true, activation: .init(), moments: true),
+            on: .f32(2, 5, 3, 3), .f32(7, 5, 1, 1), .f32(5), .f32(5)),
+        Specimen(
+            NormalizedConv2D(
+                Conv2D(kernel: 3, stride: 2, groups: 4), normalizes: false, activation: .init(of: Relu()), moments: true
+            ),
+            on: .f32(3, 4, 6, 7), .f32(4, 1, 3, 3), differentiable: false),
+        Specimen(
+            NormalizedConv2D(
+                Conv2D(kernel: 5, dilation: 2, groups: 3), normalizes: true,
+                activation: .init(of: Clip(low: -1, high: 1)),
+                moments: false), on: .f32(1, 3, 9, 8), .f32(3, 1, 5, 5), .f32(3), .f32(3), differentiable: false),
+        Specimen(
+            NormalizedConv2D(Conv2D(kernel: 1, stride: 2), normalizes: true, activation: .init(), moments: false),
+            on: .f32(1, 3, 5, 5), .f32(2, 3, 1, 1), .f32(3), .f32(3)),
+        Specimen(
+            NormalizedConv2D(
+                Conv2D(kernel: 5, stride: 2, dilation: 2, groups: 3), normalizes: true, activation: .init(),
+                moments: true,
+                isChain: true), on: .f32(2, 3, 9, 8), .f32(3, 1, 5, 5), .f32(4, 3, 1, 1), .f32(3), .f32(3)),
+        Specimen(
+            NormalizedConv2D(
+                Conv2D(kernel: 3, groups: 5), normalizes: false, activation: .init(of: Relu()), moments: true,
+                isChain: true),
+            on: .f32(3, 5, 4, 4), .f32(5, 1, 3, 3), .f32(5, 5, 1, 1), differentiable: false),
+    ]
+}
+
+/// Both gradients of a ``NormalizedConv2D`` in one operator, from the gradient of its result or of what normalises it.
+///
+/// With `denormalizes`, the result's gradient is `dy = a · g + b · t + d` by channel (see ``BatchNormGradientScale``). The
+/// gradient with respect to the image counts the slope of the function but not the scale: it is that of
+/// `scale · x + shift`. The sums, `[2, C]`, are those of that gradient, and of its product with `x - mean`.
+///
+/// - Shapes: `g: [N, K, H', W'], x: [N, C, H, W], w: [K, C/g, R, S], t: [as g], a, b, d: [K], scale, shift, mean: [C]
+///   → dx: [as x], dw: [as w], sums: [2, C]`, with those that the attributes name.
+public struct NormalizedConv2DGradient: Operator {
+    public static let mnemonic = "normalized_conv2d_gradient"
+    public var convolution = Conv2D()
+    public var normalizes = false
+    public var activation = NormalisedActivation()
+    public var denormalizes = false
+    public var wantsInput = true
+    public var wantsSums = false
+    /// Whether a pointwise convolution follows: its filter `u` stands behind `w`, and its gradient behind that of `w`.
+    public var isChain = false
+
+    public init() {}
+
+    public var layoutRule: LayoutRule {
+        .images(operands: denormalizes ? [0, 1, isChain ? 4 : 3] : [0, 1], results: wantsInput ? [0] : [])
+    }
+    /// The operands by their parts.
+    private func parts<T>(_ x: [T]) throws(ShapeError) -> (
+        g: T, x: T, w: T, u: T?, denormal: [T], normal: [T], mean: T?
+    ) {
+        let (denormal, normal) = (denormalizes ? 4 : 0, normalizes ? 2 : 0)
+        let first = isChain ? 4 : 3, count = first + denormal + normal + (wantsSums ? 1 : 0)
+        guard x.count == count, wantsInput || !wantsSums, normalizes || !wantsSums else {
+            throw ShapeError(
+                "normalized_conv2d_gradient expects \(count) operands, and sums with a normalised image alone; found \(x.count)"
+            )
+        }
+        return (
+            x[0], x[1], x[2], isChain ? x[3] : nil, Array(x[first..<first + denormal]),
+            Array(x[first + denormal..<first + denormal + normal]),
+            wantsSums ? x[count - 1] : nil
+        )
+    }
+    public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
+        let p = try parts(x)
+        _ = try activation.makeOperator()
+        var y = try convolution.infer([p.x, p.w])[0]
+        if let u = p.u { y = try Conv2D().infer([y, u])[0] }
+        guard y == p.g else {
+            throw ShapeError(
+                "normalized_conv2d_gradient: \(p.g) is not what the convolution makes of \(p.x) with \(p.w)")
+        }
+        let (outer, inner) = (p.g.with(shape: [p.g.shape[1]]), p.x.with(shape: [p.x.shape[1]]))
+        guard p.denormal.isEmpty || (p.denormal[0] == p.g && p.denormal.dropFirst().allSatisfy { $0 == outer }),
+            (p.normal + (p.mean.map { [$0] } ?? [])).allSatisfy({ $0 == inner })
+        else { throw ShapeError("normalized_conv2d_gradient expects coefficients \(outer) and \(inner), found \(x)") }
+        return (wantsInput ? [p.x] : []) + [p.w] + (p.u.map { [$0] } ?? [])
+            + (wantsSums ? [p.x.with(shape: [2, p.x.shape[1]])] : [])
+    }
+    public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {
+        let p = try parts(x)
+        var dy = p.g
+        if denormalizes {
+            let c = [g.type(of: p.denormal[1]).shape[0], 1, 1]
+            dy = try g.append(
+                Add(), g.append(Multiply(), p.g, g.append(Reshape(c), p.denormal[1])),
+                g.scaled(p.denormal[0], p.denormal[2], p.denormal[3]))
+        }
+        let normal = normalizes ? try g.scaled(p.x, p.normal[0], p.normal[1]) : p.x
+        let image = try activation.apply(normal, in: &g)
+        var du: [Value] = []
+        if let u = p.u {
+            let between = try g.append(convolution, image, p.w)
+            du = [try g.append(Conv2DFilterGradient(Conv2D(), filter: g.type(of: u).shape), dy, between)]
+            dy = try g.append(Conv2DInputGradient(Conv2D(), image: g.type(of: between).shape), dy, u)
+        }
+        let dw = try g.append(Conv2DFilterGradient(convolution, filter: g.type(of: p.w).shape), dy, image)
+        guard wantsInput else { return [dw] + du }
+        let dz = try g.append(Conv2DInputGradient(convolution, image: g.type(of: p.x).shape), dy, p.w)
+        let dx = try activation.pullBack(dz, normal, in: &g)
+        guard wantsSums, let mean = p.mean else { return [dx, dw] + du }
+        let c = g.type(of: mean).shape[0]
+        let centred = try g.append(Subtract(), p.x, g.append(Reshape([c, 1, 1]), mean))
+        let sum = try g.append(ReduceSum(axes: [0, 2, 3]), dx)
+        let product = try g.append(ReduceSum(axes: [0, 2, 3]), g.append(Multiply(), dx, centred))
+        let rows = [try g.append(Reshape([1, c]), sum), try g.append(Reshape([1, c]), product)]
+        return [dx, dw] + du + (try g.appendAll(Concat(axis: 0), rows))
+    }
+    public var isTrainingOnly: Bool { true }
+    public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        let flags = [
+            normalizes ? 1 : 0, activation.code, denormalizes ? 1 : 0, wantsSums ? 1 : 0, wantsInput ? 1 : 0,
+        ]
+        if isChain {
+            guard let integers = convolution.chainIntegers(image: x[1], filter: x[2], x[3], output: x[0], flags) else {
+                return nil
+            }
+            return KernelCall(
+                martlet_normalized_chain_gradient, integers: integers, reals: activation.reals, phases: 3
+            ) { martlet_normalized_chain_gradient_scratch($0, Int32($1)) }
+        }
+        guard let integers = convolution.fusedIntegers(image: x[1], filter: x[2], output: x[0]) else { return nil }
+        return KernelCall(
+            martlet_normalized_conv2d_gradient, integers: integers + flags, reals: activation.reals, phases: 3
+        ) { martlet_normalized_conv2d_gradient_scratch($0, Int32($1)) }
+    }
+
+    public static let specimens = [
+        Specimen(
+            make(Conv2D(kernel: 3), Relu(), denormal: true, normal: true, sums: true),
+            on: .f32(2, 4, 5, 6), .f32(2, 3, 5, 6), .f32(4, 3, 3, 3), .f32(2, 4, 5, 6), .f32(4), .f32(4), .f32(4),
+            .f32(3), .f32(3), .f32(3), differentiable: false),
+        Specimen(
+            make(Conv2D(kernel: 1), Clip(low: -1, high: 1), denormal: true, normal: true, sums: true),
+            on: .f32(2, 7, 3, 3), .f32(2, 5, 3, 3), .f32(7, 5, 1, 1), .f32(2, 7, 3, 3), .f32(7), .f32(7), .f32(7),
+            .f32(5),
+            .f32(5), .f32(5), differentiable: false),
+        Specimen(
+            make(Conv2D(kernel: 3, stride: 2, groups: 4), HardSwish(), denormal: true, normal: true, sums: true),
+            on: .f32(1, 4, 3, 4), .f32(1, 4, 6, 7), .f32(4, 1, 3, 3), .f32(1, 4, 3, 4), .f32(4), .f32(4), .f32(4),
+            .f32(4),
+            .f32(4), .f32(4), differentiable: false),
+        Specimen(
+            make(Conv2D(kernel: 5, dilation: 2, groups: 3), Relu(), denormal: false, normal: false, sums: false),
+            on: .f32(1, 3, 9, 8), .f32(1, 3, 9, 8), .f32(3, 1, 5, 5), differentiable: false),
+        Specimen(
+            make(Conv2D(kernel: 3, stride: 2), Relu(), denormal: true, normal: false, sums: false, input: false),
+            on: .f32(2, 4, 3, 3), .f32(2, 3, 5, 6), .f32(4, 3, 3, 3), .f32(2, 4, 3, 3), .f32(4), .f32(4), .f32(4),
+            differentiable: false),
+        Specimen(
+            make(Conv2D(kernel: 1, stride: 2), nil as Relu?, denormal: false, normal: true, sums: true),
+            on: .f32(1, 2, 3, 3), .f32(1, 3, 5, 5), .f32(2, 3, 1, 1), .f32(3), .f32(3), .f32(3)),
+        Specimen(
+            make(Conv2D(kernel: 3, groups: 3), Relu(), denormal: true, normal: true, sums: true, chain: true),
+            on: .f32(2, 4, 5, 6), .f32(2, 3, 5, 6), .f32(3, 1, 3, 3), .f32(4, 3, 1, 1), .f32(2, 4, 5, 6), .f32(4),
+            .f32(4),
+            .f32(4), .f32(3), .f32(3), .f32(3), differentiable: false),
+        Specimen(
+            make(
+                Conv2D(kernel: 5, stride: 2, dilation: 2, groups: 3), nil as Relu?, denormal: false, normal: false,
+                sums: false, chain: true),
+            on: .f32(2, 3, 5, 4), .f32(2, 3, 9, 8), .f32(3, 1, 5, 5), .f32(3, 3, 1, 1)),
+    ]
+
+    private static func make(
+        _ convolution: Conv2D, _ activation: (some ParametricActivation)?, denormal: Bool, normal: Bool, sums: Bool,
+        input: Bool = true, chain: Bool = false
+    ) -> NormalizedConv2DGradient {
+        var op = NormalizedConv2DGradient()
+        op.isChain = chain
+        op.convolution = convolution
+        if let activation { op.activation = NormalisedActivation(of: activation) }
+        (op.denormalizes, op.normalizes, op.wantsSums, op.wantsInput) = (denormal, normal, sums, input)
+        return op
+    }
+}
+
+extension Conv2D {
+    /// The geometry that the fused kernels take: dense or depthwise, padding narrower than the filter; `nil` for others.
+    func fusedIntegers(image: TensorType, filter: TensorType, output: TensorType) -> [Int]? {
+        guard fuses(image, filter), image.isFusedImage, output.isFusedImage else { return nil }
+        return kernelIntegers(image: image, filter: filter, output: output)
+    }
+
+    /// The geometry of the kernels of a chain, with their flags; `nil` for those that they do not take.
+    func chainIntegers(
+        image: TensorType, filter: TensorType, _ pointwise: TensorType, output: TensorType, _ flags: [Int]
+    ) -> [Int]? {
+        guard image.isFusedImage, output.isFusedImage, pointwise.isKernelArray,
+            fusesChain(image, filter, pointwise)
+        else { return nil }
+        return kernelIntegers(image: image, filter: filter, output: output).map { $0 + flags + [pointwise.shape[0]] }
+    }
+
+    /// Whether this convolution is depthwise and, with a pointwise one behind it, has fused kernels: images of these types,
+    /// layouts aside, stay in the cache while both gradients are taken.
+    public func fusesChain(_ image: TensorType, _ filter: TensorType, _ pointwise: TensorType) -> Bool {
+        guard fuses(image, filter), groups > 1, let y = try? infer([image.plain, filter])[0], pointwise.rank == 4,
+            pointwise.shape[1...] == [image.shape[1], 1, 1]
+        else { return false }
+        let geometry =
+            image.shape + [filter.shape[0], filter.shape[2], filter.shape[3]] + stride + dilation + padding
+            + [groups, y.shape[2], y.shape[3], 0] + [1, 0, 1, 1, 1, pointwise.shape[0]]
+        return martlet_fused_chain(geometry.map { Int64($0) }) != 0
+    }
+
+    /// Whether a convolution of these types, layouts aside, has fused kernels.
+    public func fuses(_ image: TensorType, _ filter: TensorType) -> Bool {
+        guard image.rank == 4, image.element == .f32, filter.shape.count == 4 else { return false }
+        let reach = (0..<2).map { (filter.shape[$0 + 2] - 1) * dilation[$0] }
+        return (groups == 1 || (groups == image.shape[1] && groups == filter.shape[0]))
+            && padding.indices.allSatisfy { padding[$0] <= reach[$0 % 2] }
+            && martlet_fused_channels(Int64(image.shape[1])) != 0 && martlet_fused_channels(Int64(filter.shape[0])) != 0
+    }
+}

@@ -120,35 +120,37 @@ static void normalized_sum(const MartletCall *call) {
 
 /* ---- the dot products of g with each x_k by channel, x_k less its mean where it is normalised ---- */
 
-/* Adds n floats of g times (x - centre), or of g alone, to acc by place in a wide row. */
+/* Adds n floats of g times (x - centre), or of g alone, to acc by place in a wide row; in order of memory, four rows at a time. */
 APART void add_dots(const float *restrict g, const float *restrict x, const float *restrict centre, float *restrict acc, int64_t n,
                     int64_t W) {
-    for (int64_t c = 0; c < W; c += VL) {
-        V q = vload(acc + c), q1 = {0}, q2 = {0}, q3 = {0}, k = vload(centre + c);
-        int64_t i = c;
-        for (; i + 3 * W + VL <= n; i += 4 * W) {
-            q += vload(g + i) * (vload(x + i) - k);
-            q1 += vload(g + i + W) * (vload(x + i + W) - k);
-            q2 += vload(g + i + 2 * W) * (vload(x + i + 2 * W) - k);
-            q3 += vload(g + i + 3 * W) * (vload(x + i + 3 * W) - k);
+    int64_t i = 0;
+    for (; i + 4 * W <= n; i += 4 * W)
+        for (int64_t c = 0; c < W; c += VL) {
+            const float *restrict a = g + i + c, *restrict b = x + i + c;
+            V k = vload(centre + c), q = vload(a) * (vload(b) - k), r = vload(a + W) * (vload(b + W) - k);
+            q += vload(a + 2 * W) * (vload(b + 2 * W) - k);
+            r += vload(a + 3 * W) * (vload(b + 3 * W) - k);
+            vstore(acc + c, vload(acc + c) + (q + r));
         }
-        for (; i < n; i += W) q += vload_part(g + i, n - i) * (vload_part(x + i, n - i) - k);
-        vstore(acc + c, (q + q1) + (q2 + q3));
-    }
+    for (; i < n; i += W)
+        for (int64_t c = 0; c < min64(W, n - i); c += VL) {
+            int64_t lanes = n - i - c;
+            V q = vload_part(g + i + c, lanes) * (vload_part(x + i + c, lanes) - vload(centre + c));
+            vstore_part(acc + c, vload_part(acc + c, lanes) + q, lanes);
+        }
 }
 APART void add_rows(const float *restrict g, float *restrict acc, int64_t n, int64_t W) {
-    for (int64_t c = 0; c < W; c += VL) {
-        V q = vload(acc + c), q1 = {0}, q2 = {0}, q3 = {0};
-        int64_t i = c;
-        for (; i + 3 * W + VL <= n; i += 4 * W) {
-            q += vload(g + i);
-            q1 += vload(g + i + W);
-            q2 += vload(g + i + 2 * W);
-            q3 += vload(g + i + 3 * W);
+    int64_t i = 0;
+    for (; i + 4 * W <= n; i += 4 * W)
+        for (int64_t c = 0; c < W; c += VL) {
+            const float *restrict a = g + i + c;
+            vstore(acc + c, vload(acc + c) + ((vload(a) + vload(a + W)) + (vload(a + 2 * W) + vload(a + 3 * W))));
         }
-        for (; i < n; i += W) q += vload_part(g + i, n - i);
-        vstore(acc + c, (q + q1) + (q2 + q3));
-    }
+    for (; i < n; i += W)
+        for (int64_t c = 0; c < min64(W, n - i); c += VL) {
+            int64_t lanes = n - i - c;
+            vstore_part(acc + c, vload_part(acc + c, lanes) + vload_part(g + i + c, lanes), lanes);
+        }
 }
 
 static void normalized_dots(const MartletCall *call) {

@@ -96,6 +96,53 @@ static void box_max(const MartletCall *call, const Pool *v) {
     }
 }
 
+/* The place of a window's first maximum, all of whose elements exist, and of one at the border. */
+INLINE void place_inside(const float *restrict at, int64_t n, int64_t C, int32_t *to) {
+    V best = vload(at - n - C);
+    VI place = {0};
+    UNROLL for (int t = 1; t < 9; t++) {
+        V u = vload(at + (t / 3 - 1) * n + (t % 3 - 1) * C);
+        VI above = u > best;
+        best = vmax(u, best);
+        place = (above & ((VI){0} + t)) | (~above & place);
+    }
+    vstore((float *)(void *)to, (V)place);
+}
+APART void place_border(const Pool *v, const float *from, int64_t y, int64_t x, int64_t lanes, int32_t *to) {
+    V best = {0};
+    VI place = {0};
+    int first = 1;
+    for (int t = 0; t < 9; t++) {
+        int64_t yy = y + t / 3 - 1, xx = x + t % 3 - 1;
+        if (yy < 0 || yy >= v->H || xx < 0 || xx >= v->W) continue;
+        V u = vload_part(from + (yy * v->W + xx) * v->C, lanes);
+        VI above = first ? (VI){0} - 1 : u > best;
+        best = first ? u : vmax(u, best);
+        place = (above & ((VI){0} + t)) | (~above & place);
+        first = 0;
+    }
+    vstore_part((float *)(void *)to, (V)place, lanes);
+}
+/* What an element takes of the windows around it: those in which it is at place t. */
+INLINE void take_inside(const int32_t *place, int64_t pitch, const float *restrict d, int64_t n, int64_t C, float *to) {
+    V sum = {0};
+    UNROLL for (int t = 0; t < 9; t++) {
+        VI p = (VI)vload((const float *)(const void *)(place + (1 - t / 3) * pitch + (1 - t % 3) * C));
+        sum += (V)((p == ((VI){0} + t)) & (VI)vload(d + (1 - t / 3) * n + (1 - t % 3) * C));
+    }
+    vstore(to, sum);
+}
+APART void take_border(const Pool *v, const int32_t *place, int64_t pitch, const float *d, int64_t y, int64_t x, int64_t lanes, float *to) {
+    V sum = {0};
+    for (int t = 0; t < 9; t++) {
+        int64_t wy = y + 1 - t / 3, wx = x + 1 - t % 3;
+        if (wy < 0 || wy >= v->H || wx < 0 || wx >= v->W) continue;
+        VI p = (VI)vload_part((const float *)(const void *)(place + (1 - t / 3) * pitch + (1 - t % 3) * v->C), lanes);
+        sum += (V)((p == ((VI){0} + t)) & (VI)vload_part(d + (wy * v->W + wx) * v->C, lanes));
+    }
+    vstore_part(to, sum, lanes);
+}
+
 /* The gradient of a maximum: first the place of every window's first maximum, then what each element takes of its windows. */
 static void box_max_gradient(const MartletCall *call, const Pool *v) {
     const float *x = call->in[0], *dy = call->in[1];
@@ -109,38 +156,25 @@ static void box_max_gradient(const MartletCall *call, const Pool *v) {
     for (int64_t b = s.from; b < s.to; b++) {
         const float *from = x + b * image, *d = dy + b * image;
         for (int64_t y = 0; y < v->H; y++)
-            for (int64_t xx = 0; xx < v->W; xx++)
+            for (int64_t xx = 0; xx < v->W; xx++) {
+                int inside = y > 0 && y + 1 < v->H && xx > 0 && xx + 1 < v->W;
                 for (int64_t c = 0; c < C; c += VL) {
-                    int64_t lanes = C - c;
-                    V best = vdup(-INFINITY);
-                    VI place = {0};
-                    int first = 1;
-                    UNROLL for (int t = 0; t < 9; t++) {
-                        int64_t yy = y + t / 3 - 1, xt = xx + t % 3 - 1;
-                        if (yy < 0 || yy >= v->H || xt < 0 || xt >= v->W) continue;
-                        V u = vload_part(from + yy * n + xt * C + c, lanes);
-                        VI above = first ? (VI){0} - 1 : u > best;
-                        best = first ? u : vmax(u, best);
-                        place = (above & ((VI){0} + t)) | (~above & place);
-                        first = 0;
-                    }
-                    V out = (V)place;
-                    vstore_part((float *)(void *)where + (y + 1) * pitch + (xx + 1) * C + c, out, lanes);
+                    const float *at = from + y * n + xx * C + c;
+                    int32_t *to = where + (y + 1) * pitch + (xx + 1) * C + c;
+                    if (inside && C - c >= VL) place_inside(at, n, C, to);
+                    else place_border(v, from + c, y, xx, C - c, to);
                 }
+            }
         for (int64_t y = 0; y < v->H; y++)
-            for (int64_t xx = 0; xx < v->W; xx++)
+            for (int64_t xx = 0; xx < v->W; xx++) {
+                int inside = y > 0 && y + 1 < v->H && xx > 0 && xx + 1 < v->W;
                 for (int64_t c = 0; c < C; c += VL) {
-                    int64_t lanes = C - c;
-                    V sum = {0};
-                    UNROLL for (int t = 0; t < 9; t++) {
-                        /* The window that has this element at place t. */
-                        int64_t wy = y + 1 - t / 3, wx = xx + 1 - t % 3;
-                        if (wy < 0 || wy >= v->H || wx < 0 || wx >= v->W) continue;
-                        VI p = (VI)vload_part((const float *)(const void *)where + (wy + 1) * pitch + (wx + 1) * C + c, lanes);
-                        sum += (V)((p == ((VI){0} + t)) & (VI)vload_part(d + wy * n + wx * C + c, lanes));
-                    }
-                    vstore_part(dx + b * image + y * n + xx * C + c, sum, lanes);
+                    const int32_t *place = where + (y + 1) * pitch + (xx + 1) * C + c;
+                    float *to = dx + b * image + y * n + xx * C + c;
+                    if (inside && C - c >= VL) take_inside(place, pitch, d + y * n + xx * C + c, n, C, to);
+                    else take_border(v, place, pitch, d + c, y, xx, C - c, to);
                 }
+            }
     }
 }
 

@@ -124,12 +124,11 @@ public struct BatchNormGradientScale: Operator {
         }
         let rstd = try g.append(Reciprocal(), g.append(Sqrt(), g.append(Add(), x[2], g.constant(epsilon, like: x[2]))))
         let scale = isAffine ? try g.append(Multiply(), rstd, x[3]) : rstd
-        let share = g.constant(-1 / Double(count), like: x[1])
+        // A quotient: whole numbers are exact in every type.
+        let share = try g.append(Divide(), scale, g.constant(-Double(count), like: x[1]))
         let normal = try g.append(Multiply(), product, rstd)
-        let b = try g.append(
-            Multiply(), g.append(Multiply(), normal, rstd), g.append(Multiply(), scale, share))
-        let d = try g.append(
-            Subtract(), g.append(Multiply(), g.append(Multiply(), scale, share), sum), g.append(Multiply(), b, x[1]))
+        let b = try g.append(Multiply(), g.append(Multiply(), normal, rstd), share)
+        let d = try g.append(Subtract(), g.append(Multiply(), share, sum), g.append(Multiply(), b, x[1]))
         let a = try factor.map { factor throws(ShapeError) in try g.append(Multiply(), scale, factor) } ?? scale
         return isAffine ? [a, b, d, normal, sum] : [a, b, d]
     }

@@ -188,6 +188,11 @@ public struct NormalizedConv2DGradient: Operator {
     }
     public var isTrainingOnly: Bool { true }
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
+        // What is read together lies alike; filters are plain.
+        let filters = wantsInput ? 1 : 0
+        guard !denormalizes || x[isChain ? 4 : 3] == x[0], !wantsInput || y[0] == x[1], y[filters] == x[2],
+            !isChain || y[filters + 1] == x[3]
+        else { return nil }
         let flags = [
             normalizes ? 1 : 0, activation.code, denormalizes ? 1 : 0, wantsSums ? 1 : 0, wantsInput ? 1 : 0,
         ]

@@ -14,6 +14,9 @@ import Operators
 ///     %3 = relu %2                                 %4 = normalized_conv2d %1, %u, %2, %3 {normalizes = true, activation =
 ///     %4 = conv2d %3, %u                                                                  {function = "relu"}}
 public let fuseNormalisation = Pass("fuse-normalisation") { graph throws(PassError) in
+    if graph.nodes.contains(where: { $0.op is NormalizedConv2D || $0.op is NormalizedSum || $0.op is BatchNormScale }) {
+        return graph
+    }
     var fusion = NormalisationFusion(graph)
     do throws(ShapeError) { return try fusion.run() } catch { throw PassError(error) }
 }

@@ -50,6 +50,7 @@ public struct NormalizedConv2D: Operator {
         if isChain { y = try g.append(Conv2D(), y, x[2]) }
         return moments ? [y] + (try g.appendAll(ChannelMoments(), [y])) : [y]
     }
+    public var isTrainingOnly: Bool { true }
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
         let flags = [normalizes ? 1 : 0, activation.code, moments ? 1 : 0, 0, 0]
         if isChain {

@@ -4,7 +4,7 @@ extension ONNXExporter {
     /// Where a graph differs from what was read back from its file, in words; `nil` when both are the same program.
     ///
     /// Compared are inputs, outputs, and node by node the operator with all attributes, the operands, the result types and
-    /// the name; constants by their bytes. Real attributes count as equal when they are as 32-bit numbers, which is what
+    /// the name; constants by their bytes, and so are nodes over constants alone, which reading folds. Real attributes count as equal when they are as 32-bit numbers, which is what
     /// the file holds; nodes without a name get one by the export, and nodes that share a name are numbered.
     ///
     /// - Throws: ``AttributeError`` for an operator whose attributes cannot be written.
@@ -16,7 +16,7 @@ extension ONNXExporter {
         if let (a, b) = zip(ports(written), ports(read)).first(where: { $0 != $1 }) {
             return "expected \(a), found \(b)"
         }
-        let (a, b) = (written.nodes.filter(\.isStep), read.nodes.filter(\.isStep))
+        let ((a, first), (b, second)) = (written.stepsAndConstants, read.stepsAndConstants)
         guard a.count == b.count, written.inputs.count == read.inputs.count, written.outputs.count == read.outputs.count
         else {
             let extra = zip(a, b).first { $0.op.mnemonic != $1.op.mnemonic }
@@ -24,7 +24,6 @@ extension ONNXExporter {
                 + (extra.map { "; the first that differs is \($0.title), read as \($1.title)" } ?? "")
         }
         var counterpart: [Value: Value] = Dictionary(uniqueKeysWithValues: zip(written.inputs, read.inputs))
-        let (first, second) = (written.constants, read.constants)
         func isSame(_ value: Value, _ other: Value) -> Bool {
             if let constant = first[value] { return constant == second[other] }
             return counterpart[value] == other
@@ -43,8 +42,24 @@ extension ONNXExporter {
     }
 }
 
+extension Graph {
+    /// The nodes that depend on an input, and the literals of all other values.
+    fileprivate var stepsAndConstants: ([Node], [Value: Literal]) {
+        var constants = constants
+        let steps = nodes.filter { node in
+            if node.op is Constant { return false }
+            let literals = node.operands.compactMap { constants[$0] }
+            guard !literals.isEmpty, literals.count == node.operands.count,
+                let results = Interpreter.evaluate(node.op, literals)
+            else { return true }
+            for (value, literal) in zip(node.results, results) { constants[value] = literal }
+            return false
+        }
+        return (steps, constants)
+    }
+}
+
 extension Node {
-    fileprivate var isStep: Bool { !(op is Constant) }
     fileprivate var title: String { name.map { AttributeValue.quote($0) } ?? op.mnemonic }
 
     fileprivate func isNamed(as other: Node) -> Bool {

@@ -25,7 +25,8 @@ public enum Registry {
         Gather.self, GatherElements.self, GatherND.self, ScatterElements.self, ScatterND.self,
         ArgExtreme.self, TopK.self, CumulativeSum.self,
         // Linear algebra and convolution
-        MatMul.self, Linear.self, FusedMatMul.self, Conv2D.self, FusedConv2D.self, Conv2DInputGradient.self,
+        MatMul.self, Linear.self, FusedMatMul.self, Attention.self, Conv2D.self, FusedConv2D.self,
+        Conv2DInputGradient.self,
         Conv2DFilterGradient.self,
         ConvolutionChain.self, JoinedConvolutions.self,
         // Normalisation and pooling

@@ -91,4 +91,14 @@ import Testing
         // Scheduling changes no meaning.
         #expect(try meaningDifference(graph, scheduled) < 1e-12)
     }
+
+    @Test func attentionIsFusedWhateverItsViews() throws {
+        for name in ["transformer1x5", "transformer3x37"] {
+            let graph = try #require(ScheduledNetworks.all.first { $0.name == name }).graph
+            let scheduled = try Pipeline.schedule(for: .avx512).run(try Pipeline.deployment().run(graph))
+            #expect(scheduled.nodes.contains { $0.op is Attention })
+            #expect(!scheduled.nodes.contains { $0.op is Softmax || $0.op is Transpose })
+            #expect(try meaningDifference(graph, scheduled) < 1e-12)
+        }
+    }
 }

@@ -17,6 +17,7 @@ struct ScheduledNetworks {
             result.append(("block\(kernel)s\(stride)x\(size)", try block(kernel: kernel, stride: stride, size: size)))
         }
         result.append(("stem", try stem()))
+        result.append(("pooled", try pooled()))
         result.append(("excite", try excite()))
         for (inputs, outputs, size) in [(16, 32, 16), (24, 40, 7), (5, 17, 13), (32, 16, 28)] {
             result.append(
@@ -30,6 +31,9 @@ struct ScheduledNetworks {
         result.append(("attention", try attention()))
         result.append(("added", try added()))
         result.append(("heads", try heads()))
+        for (heads, rows) in [(1, 5), (3, 37)] {
+            result.append(("transformer\(heads)x\(rows)", try transformer(heads: heads, rows: rows)))
+        }
         return result
     }
 
@@ -88,6 +92,19 @@ struct ScheduledNetworks {
         return g.finish(outputs: [z, w])
     }
 
+    private mutating func pooled() throws -> Graph {
+        var g = GraphBuilder(name: "pooled")
+        var outputs: [Value] = []
+        for (name, size, padding) in [("x", 29, [1, 1, 1, 1]), ("y", 30, [0, 0, 0, 0]), ("z", 8, [1, 0, 1, 1])] {
+            let y = try g.append(
+                Relu(),
+                convolution(g.input(name, .f32(1, 3, size, size + 2)), 20, Conv2D(kernel: 3, stride: 2), kernel: 3, &g))
+            outputs.append(
+                try g.append(MaxPool2D(Window(kernel: [3, 3], stride: [2, 2], padding: padding)), y))
+        }
+        return g.finish(outputs: outputs)
+    }
+
     private mutating func excite() throws -> Graph {
         var g = GraphBuilder(name: "excite")
         let x = try g.append(Silu(), convolution(g.input("x", .f32(1, 8, 9, 9)), 24, Conv2D(), kernel: 1, &g))
@@ -138,8 +155,9 @@ struct ScheduledNetworks {
         let a = try g.append(MaxPool2D(window), x), b = try g.append(AveragePool2D(window), x)
         let c = try g.append(AveragePool2D(window, countsPadding: true), x)
         let d = try g.append(ReduceMean(axes: [2, 3], keepsDimensions: true), x)
+        let e = try g.append(ReduceMean(axes: [3, 2]), a)
         let sum = try g.append(Add(), a, b)
-        return g.finish(outputs: [sum, c, d])
+        return g.finish(outputs: [sum, c, d, e])
     }
 
     private mutating func functions() throws -> Graph {
@@ -174,5 +192,30 @@ struct ScheduledNetworks {
         let even = try g.append(Softmax(), v)
         let mixed = try g.append(MatMul(), scores, v)
         return g.finish(outputs: [mixed, even])
+    }
+
+    /// A block as vision transformers have it, with its heads taken apart as exporters write it, and one token at the end.
+    private mutating func transformer(heads: Int, rows: Int) throws -> Graph {
+        var g = GraphBuilder(name: "transformer")
+        let width = 16 * heads, x = g.input("x", .f32(1, rows, width)), factor = g.constant(0.5)
+        let packed = try g.append(MatMul(), x, constant([width, 3 * width], 0.3, &g))
+        let split = try g.append(Reshape([1, rows, 3, heads, 16]), packed)
+        let parts = try g.append(Transpose([2, 0, 3, 1, 4]), split)
+        var operands: [Value] = []
+        for i in 0..<3 {
+            let part = try g.append(Slice(axis: 0, start: i, size: 1, of: [3, 1, heads, rows, 16]), parts)
+            operands.append(try g.append(Reshape([1, heads, rows, 16]), part))
+        }
+        let query = try g.append(Multiply(), operands[0], factor)
+        let key = try g.append(Multiply(), g.append(Transpose([0, 1, 3, 2]), operands[1]), factor)
+        let weights = try g.append(Softmax(), g.append(MatMul(), query, key))
+        let swapped = try g.append(Transpose([0, 2, 1, 3]), g.append(MatMul(), weights, operands[2]))
+        let mixed = try g.append(Reshape([1, rows, width]), swapped)
+        let projected = try g.append(MatMul(), mixed, constant([width, width], 0.3, &g))
+        let sum = try g.append(Add(), projected, x)
+        let norm = try g.append(LayerNorm(), sum, constant([width], 1, &g), constant([width], 1, &g))
+        let token = try g.append(Slice(axis: 1, start: 0, size: 1, of: [1, rows, width]), norm)
+        let all = try g.append(Tanh(), mixed)
+        return g.finish(outputs: [token, all])
     }
 }

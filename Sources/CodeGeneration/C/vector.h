@@ -20,6 +20,7 @@ typedef float VM __attribute__((vector_size(4 * VL), aligned(4), may_alias));
 #define V_ADD(a, b) ((a) + (b))
 #define V_SUB(a, b) ((a) - (b))
 #define V_MUL(a, b) ((a) * (b))
+#define V_DIV(a, b) ((a) / (b))
 #define V_SCALE(a, s) ((a) * (s))
 #define V_FMA(acc, a, b) ((acc) += (a) * (b))
 #define V_FMAS(acc, s, b) ((acc) += (s) * (b))
@@ -28,16 +29,19 @@ typedef float VM __attribute__((vector_size(4 * VL), aligned(4), may_alias));
 #include <immintrin.h>
 MT_INLINE V v_max(V a, V b) { return (V)_mm512_max_ps((__m512)a, (__m512)b); }
 MT_INLINE V v_min(V a, V b) { return (V)_mm512_min_ps((__m512)a, (__m512)b); }
-MT_INLINE V v_reciprocal(V a)
-{
-    V r = (V)_mm512_rcp14_ps((__m512)a);
-    return r + r * (1.0f - a * r);
-}
+/* The lower half of a vector whose upper half is padding. */
+typedef float VH __attribute__((vector_size(2 * VL)));
+typedef float VHM __attribute__((vector_size(2 * VL), aligned(4), may_alias));
+#define H_LOAD(p) ((VH)*(const VHM *)(const void *)(p))
+#define H_FMAS(acc, s, b) ((acc) += (s) * (b))
+#define H_WIDEN(a) ((V)_mm512_zextps256_ps512((__m256)(a)))
+#define MT_REDUCES
+MT_INLINE float v_total(V a) { return _mm512_reduce_add_ps((__m512)a); }
+MT_INLINE float v_largest(V a) { return _mm512_reduce_max_ps((__m512)a); }
 #elif defined(__AVX__) && VL == 8
 #include <immintrin.h>
 MT_INLINE V v_max(V a, V b) { return (V)_mm256_max_ps((__m256)a, (__m256)b); }
 MT_INLINE V v_min(V a, V b) { return (V)_mm256_min_ps((__m256)a, (__m256)b); }
-MT_INLINE V v_reciprocal(V a) { return 1.0f / a; }
 #else
 MT_INLINE V v_max(V a, V b)
 {
@@ -49,8 +53,21 @@ MT_INLINE V v_min(V a, V b)
     VI m = a < b;
     return (V)(((VI)a & m) | ((VI)b & ~m));
 }
-MT_INLINE V v_reciprocal(V a) { return 1.0f / a; }
 #endif
+#if VL == 16 && defined(__AVX512F__) && defined(__AVX512DQ__)
+/* 2^t: the part above the integer below goes through the minimax polynomial of degree 5 on [0, 1] that is 1 at 0; the
+   integer part scales the result, infinities included. */
+MT_INLINE V v_exp2(V t)
+{
+    V f = (V)_mm512_reduce_ps((__m512)t, 9);
+    V p = f * 1.86713e-3f + 9.01703e-3f;
+    p = p * f + 5.579991e-2f;
+    p = p * f + 2.4016445e-1f;
+    p = p * f + 6.9315131e-1f;
+    p = p * f + 1.0f;
+    return (V)_mm512_scalef_ps((__m512)p, (__m512)t);
+}
+#else
 /* 2^t: the integer part goes into the exponent, the rest through the minimax polynomial of degree 5 on [-1/2, 1/2]. */
 MT_INLINE V v_exp2(V t)
 {
@@ -64,6 +81,7 @@ MT_INLINE V v_exp2(V t)
     p = p * f + 1.0f;
     return (V)((VI)p + ((VI)u << 23));
 }
+#endif
 #else
 typedef struct { float e[VL]; } V;
 #define MT_KERNEL static MT_UNUSED
@@ -76,10 +94,15 @@ typedef struct { float e[VL]; } V;
 #define V_ADD(a, b) v_add(a, b)
 #define V_SUB(a, b) v_sub(a, b)
 #define V_MUL(a, b) v_mul(a, b)
+#define V_DIV(a, b) v_div(a, b)
 #define V_SCALE(a, s) v_mul(a, v_splat(s))
 #define V_FMA(acc, a, b) ((acc) = v_fma(acc, a, b))
 #define V_FMAS(acc, s, b) ((acc) = v_fma(acc, v_splat(s), b))
 #define V_LANE(a, i) ((a).e[i])
+typedef struct { float e[VL / 2]; } VH;
+#define H_LOAD(p) h_load(p)
+#define H_FMAS(acc, s, b) ((acc) = h_fma(acc, s, b))
+#define H_WIDEN(a) h_widen(a)
 #define MT_EACH(expression) \
     V r; \
     int i; \
@@ -93,7 +116,21 @@ MT_INLINE V v_mul(V a, V b) { MT_EACH(a.e[i] * b.e[i]); }
 MT_INLINE V v_fma(V c, V a, V b) { MT_EACH(c.e[i] + a.e[i] * b.e[i]); }
 MT_INLINE V v_max(V a, V b) { MT_EACH(a.e[i] > b.e[i] ? a.e[i] : b.e[i]); }
 MT_INLINE V v_min(V a, V b) { MT_EACH(a.e[i] < b.e[i] ? a.e[i] : b.e[i]); }
-MT_INLINE V v_reciprocal(V a) { MT_EACH(1.0f / a.e[i]); }
+MT_INLINE V v_div(V a, V b) { MT_EACH(a.e[i] / b.e[i]); }
+MT_INLINE VH h_load(const float *p)
+{
+    VH r;
+    int i;
+    for (i = 0; i < VL / 2; ++i) r.e[i] = p[i];
+    return r;
+}
+MT_INLINE VH h_fma(VH c, float s, VH b)
+{
+    int i;
+    for (i = 0; i < VL / 2; ++i) c.e[i] += s * b.e[i];
+    return c;
+}
+MT_INLINE V h_widen(VH a) { MT_EACH(i < VL / 2 ? a.e[i] : 0.0f); }
 MT_INLINE float v_exp2_lane(float t)
 {
     union {
@@ -116,6 +153,23 @@ MT_INLINE void v_store(float *p, V a)
     for (i = 0; i < VL; ++i) p[i] = a.e[i];
 }
 #endif
+#if !defined(MT_REDUCES)
+/* Sum and largest of the lanes. */
+MT_INLINE float v_total(V x)
+{
+    float s = V_LANE(x, 0);
+    int i;
+    for (i = 1; i < VL; ++i) s += V_LANE(x, i);
+    return s;
+}
+MT_INLINE float v_largest(V x)
+{
+    float s = V_LANE(x, 0);
+    int i;
+    for (i = 1; i < VL; ++i) s = V_LANE(x, i) > s ? V_LANE(x, i) : s;
+    return s;
+}
+#endif
 MT_INLINE V v_relu(V x) { return v_max(x, V_ZERO); }
 MT_INLINE V v_clip(V x, float low, float high) { return v_min(v_max(x, V_SPLAT(low)), V_SPLAT(high)); }
 MT_INLINE V v_hard_sigmoid(V x, float slope, float offset)
@@ -127,13 +181,13 @@ MT_INLINE V v_hard_sigmoid(V x, float slope, float offset)
 MT_INLINE V v_hard_swish(V x) { return V_MUL(x, v_hard_sigmoid(x, 0.166666672f, 0.5f)); }
 MT_INLINE V v_sigmoid(V x)
 {
-    return v_reciprocal(V_ADD(v_exp2(V_SCALE(x, -1.442695041f)), V_SPLAT(1.0f)));
+    return V_DIV(V_SPLAT(1.0f), V_ADD(v_exp2(V_SCALE(x, -1.442695041f)), V_SPLAT(1.0f)));
 }
-MT_INLINE V v_silu(V x) { return V_MUL(x, v_sigmoid(x)); }
+MT_INLINE V v_silu(V x) { return V_DIV(x, V_ADD(v_exp2(V_SCALE(x, -1.442695041f)), V_SPLAT(1.0f))); }
 /* 1 - 2 / (e^2x + 1). */
 MT_INLINE V v_tanh(V x)
 {
-    return V_SUB(V_SPLAT(1.0f), V_SCALE(v_reciprocal(V_ADD(v_exp2(V_SCALE(x, 2.885390082f)), V_SPLAT(1.0f))), 2.0f));
+    return V_SUB(V_SPLAT(1.0f), V_DIV(V_SPLAT(2.0f), V_ADD(v_exp2(V_SCALE(x, 2.885390082f)), V_SPLAT(1.0f))));
 }
 /* x / 2 + |x| erf(|x| / sqrt 2) / 2, with Abramowitz and Stegun's 7.1.26 for erf: its error stays below 1.5e-7. */
 MT_INLINE V v_gelu(V x)
@@ -141,7 +195,7 @@ MT_INLINE V v_gelu(V x)
     V a = v_max(x, V_SCALE(x, -1.0f));
     V t = V_SPLAT(1.0f), p;
     V_FMAS(t, 0.3275911f * 0.707106781f, a);
-    t = v_reciprocal(t);
+    t = V_DIV(V_SPLAT(1.0f), t);
     p = V_SPLAT(-1.453152027f);
     V_FMAS(p, 1.061405429f, t);
     p = V_ADD(V_MUL(p, t), V_SPLAT(1.421413741f));

@@ -11,8 +11,8 @@ extension Pipeline {
     public static func schedule(for unit: VectorUnit, exact: Bool = false) -> Pipeline {
         Pipeline(
             [
-                chainConvolutions(for: unit), fuseBlocks(for: unit), joinConvolutions(for: unit),
-                scheduleKernels(for: unit, exact: exact),
+                fuseAttention(for: unit), chainConvolutions(for: unit), fuseBlocks(for: unit),
+                joinConvolutions(for: unit), scheduleKernels(for: unit, exact: exact),
             ],
             stage: .deployable)
     }
@@ -100,6 +100,7 @@ public func fuseBlocks(for unit: VectorUnit) -> Pass {
             guard let node = e.nodes[index] else { continue }
             switch node.op {
             case is Multiply: takeFactors(node, index, &e)
+            case let op as MaxPool2D: takePooling(op, node, index, &e)
             case let op as ConvolutionChain where op.isDepthwise: fuseBlock(op, node, index, &e, unit)
             default: break
             }
@@ -137,13 +138,30 @@ private func takeFactors(_ node: Node, _ index: Int, _ e: inout NodeEditor) {
     }
 }
 
+/// A stem and the pooling behind it become one, so that the large image between is never written.
+private func takePooling(_ op: MaxPool2D, _ node: Node, _ index: Int, _ e: inout NodeEditor) {
+    guard let stem = e.maker(of: node.operands[0], ConvolutionChain.self), isStem(stem.node, e.graph),
+        e.uses[node.operands[0].id] == 1, stem.op.stages.count == 1, !stem.op.isDepthwise, !stem.op.residual,
+        !stem.op.scaled, !stem.op.means, stem.op.pooling.isEmpty, let window = LayerWindow(op.window),
+        window.dilation == 1, e.type(node.results[0]).shape[2...].reduce(1, *) > 1
+    else { return }
+    // Every window should reach into the image.
+    let x = e.type(node.operands[0]).shape, y = e.type(node.results[0]).shape
+    for d in 0..<2 {
+        guard op.window.padding[d] < window.size, (y[2 + d] - 1) * window.stride - op.window.padding[d] < x[2 + d]
+        else { return }
+    }
+    let fused = ConvolutionChain(stem.op.stages, pooling: [op.window])
+    e.replace([stem.index, index], by: Node(fused, stem.node.operands, node.results, name: stem.node.name), at: index)
+}
+
 private func fuseBlock(_ op: ConvolutionChain, _ node: Node, _ index: Int, _ e: inout NodeEditor, _ unit: VectorUnit) {
-    guard !op.residual, !op.scaled else { return }
+    guard !op.residual, !op.scaled, op.pooling.isEmpty else { return }
     var stages = op.stages, operands = node.operands, results = node.results, old = [index], at = index
     var name = node.name
     if let before = e.maker(of: operands[0], ConvolutionChain.self), e.uses[operands[0].id] == 1,
         before.op.stages.count == 1,
-        !before.op.residual, !before.op.scaled, !before.op.means, !before.op.isDepthwise,
+        !before.op.residual, !before.op.scaled, !before.op.means, !before.op.isDepthwise, before.op.pooling.isEmpty,
         isPoint(before.op, before.node, e) || isStem(before.node, e.graph)
     {
         stages = before.op.stages + stages

@@ -1,8 +1,8 @@
 extension LayerEmitter {
     /// Rows of the result at once, so that the rows between fit into a quarter of the second cache; a divisor of the height.
-    func defaultBand(producer: Layer?, depthwise: Layer, project: Layer?) -> Int {
-        guard case .depthwise(let window) = depthwise.kind else { return 1 }
-        let m = program.tensors[depthwise.inputs[0]], d = program.tensors[depthwise.output]
+    func defaultBand(producer: Layer?, middle: Layer, project: Layer?) -> Int {
+        guard let window = middle.rowWindow else { return 1 }
+        let m = program.tensors[middle.inputs[0]], d = program.tensors[middle.output]
         let projects = if case .dense? = project?.kind { true } else { false }
         return divisor(of: d.height) { band in
             let rows = min((band - 1) * window.stride + (window.size - 1) * window.dilation + 1, m.height)
@@ -12,21 +12,22 @@ extension LayerEmitter {
         }
     }
 
-    /// Emits a depthwise convolution together with the layer before it, which makes its rows as they are needed, and, when
-    /// nothing else reads the result, the projection behind it or the channels' sums.
+    /// Emits a depthwise convolution or a pooling together with the layer before it, which makes its rows as they are
+    /// needed, and, when nothing else reads a convolution's result, the projection behind it or the channels' sums.
     ///
     /// The rows between live in a ring that stays in the cache. Returns how many layers were taken.
-    mutating func emitBand(producer: Layer?, depthwise: Layer, after: Int) -> Int {
-        guard case .depthwise(let window) = depthwise.kind else {
-            preconditionFailure("a band is built around a depthwise convolution")
+    mutating func emitBand(producer: Layer?, middle depthwise: Layer, after: Int) -> Int {
+        guard let window = depthwise.rowWindow else {
+            preconditionFailure("a band is built around a depthwise convolution or a pooling")
         }
+        let pools = if case .maximum = depthwise.kind { true } else { false }
         let layers = program.layers
         let x = program.tensors[(producer ?? depthwise).inputs[0]]
         let m = program.tensors[depthwise.inputs[0]], d = program.tensors[depthwise.output]
         var taken = (producer == nil ? 0 : 1) + 1
         var project: Layer?
         var pool: Layer?
-        if after < layers.count {
+        if after < layers.count, !pools {
             let next = layers[after]
             if case .dense(let w) = next.kind, w.isPoint, next.inputs == [depthwise.output], next.scale == nil,
                 uses[depthwise.output] == 1, program.tensors[depthwise.output].parent == nil
@@ -44,7 +45,7 @@ extension LayerEmitter {
         let reach = (window.size - 1) * window.dilation
         func ringRows(_ band: Int) -> Int { min((band - 1) * window.stride + reach + 1, m.height) }
         let ringRow = m.width * ms
-        let chosen = defaultBand(producer: producer, depthwise: depthwise, project: project)
+        let chosen = defaultBand(producer: producer, middle: depthwise, project: project)
         let band = options.band.flatMap { $0 > 0 && d.height % $0 == 0 ? $0 : nil } ?? chosen
         let ring = ringRows(band)
 
@@ -120,50 +121,18 @@ extension LayerEmitter {
             body.append("    have = need;")
         }
 
-        // Depthwise.
-        let cv = unit.vectors(d.channels)
-        var w = [Float](repeating: 0, count: cv * unit.lanes * window.size * window.size)
-        let taps = window.size * window.size
-        for c in 0..<d.channels {
-            for t in 0..<taps {
-                w[(c / unit.lanes * taps + t) * unit.lanes + c % unit.lanes] = depthwise.weights[c * taps + t]
-            }
-        }
-        let bias = blob.append((0..<cv * unit.lanes).map { $0 < depthwise.bias.count ? depthwise.bias[$0] : 0 })
-        let weights = blob.append(w)
-        body += [
-            "    for (long i = y0; i < y0 + \(band); ++i) {",
-            "        const float *rows[\(window.size)];",
-            "        long top = i * \(window.stride) - \(window.top), first = 0, last = \(window.size);",
-            window.dilation == 1
-                ? "        if (top < 0) first = -top;"
-                : "        if (top < 0) first = (\(window.dilation - 1) - top) / \(window.dilation);",
-            "        while (last > 0 && top + (last - 1) * \(window.dilation) >= \(m.height)) --last;",
-            producer == nil
-                ? "        for (long j = first; j < last; ++j) rows[j] = x + (top + j * \(window.dilation)) * \(ringRow);"
-                : "        for (long j = first; j < last; ++j) rows[j] = ring + (top + j * \(window.dilation)) % \(ring) * \(ringRow);",
+        let target =
             project == nil
-                ? "        float *y1 = y + i * \(d.width * ds);"
-                : "        float *y1 = mid + (i - y0) * \(d.width * ds);",
-        ]
-        let limit = max(1, unit.registers - window.size - 3)
-        let most = min(14, limit)
-        let runs = (d.width + most - 1) / most
-        var column = 0
-        for r in 0..<runs {
-            let pixels = d.width / runs + (r < d.width % runs ? 1 : 0)
-            let start = column * window.stride - window.left
-            let missingLeft = max(0, -start)
-            let missingRight = max(0, start + (pixels - 1) * window.stride + reach + 1 - m.width)
-            let kernel = DepthwiseKernel(
-                pixels: pixels, taps: window.size, stride: window.stride, dilation: window.dilation,
-                missingLeft: missingLeft,
-                missingRight: missingRight, pixelStride: ms, function: depthwise.function, sums: pool != nil)
-            body.append(
-                "        \(library.use(kernel))(rows, \((start + missingLeft) * ms), W + \(weights), W + \(bias), y1 + \(column * ds), \(ds), \(cv), first, last\(pool == nil ? "" : ", sum"));"
-            )
-            column += pixels
+            ? "float *y1 = y + i * \(d.width * ds);" : "float *y1 = mid + (i - y0) * \(d.width * ds);"
+        let row = { (j: String) in
+            producer == nil ? "x + (\(j)) * \(ringRow)" : "ring + (\(j)) % \(ring) * \(ringRow)"
         }
+        body.append("    for (long i = y0; i < y0 + \(band); ++i) {")
+        body +=
+            pools
+            ? largest(of: depthwise, window, pixelStride: ms, row: row, target: target, resultStride: ds)
+            : convolved(
+                depthwise, window, pixelStride: ms, row: row, target: target, resultStride: ds, sums: pool != nil)
         body.append("    }")
 
         if let project {
@@ -191,5 +160,91 @@ extension LayerEmitter {
             last, producer == nil ? "depthwise" : "band", parameters: parameters, scratch: scratch, body: body,
             with: [producer, project == nil ? nil : depthwise].compactMap { $0 })
         return taken
+    }
+
+    /// The lines for row `i` of a depthwise convolution.
+    private mutating func convolved(
+        _ layer: Layer, _ window: LayerWindow, pixelStride: Int, row: (String) -> String, target: String,
+        resultStride: Int, sums: Bool
+    ) -> [String] {
+        let m = program.tensors[layer.inputs[0]], d = program.tensors[layer.output]
+        let cv = unit.vectors(d.channels), taps = window.size * window.size
+        let reach = (window.size - 1) * window.dilation
+        var w = [Float](repeating: 0, count: cv * unit.lanes * taps)
+        for c in 0..<d.channels {
+            for t in 0..<taps {
+                w[(c / unit.lanes * taps + t) * unit.lanes + c % unit.lanes] = layer.weights[c * taps + t]
+            }
+        }
+        let bias = blob.append((0..<cv * unit.lanes).map { $0 < layer.bias.count ? layer.bias[$0] : 0 })
+        let weights = blob.append(w)
+        var body = [
+            "        const float *rows[\(window.size)];",
+            "        long top = i * \(window.stride) - \(window.top), first = 0, last = \(window.size);",
+            window.dilation == 1
+                ? "        if (top < 0) first = -top;"
+                : "        if (top < 0) first = (\(window.dilation - 1) - top) / \(window.dilation);",
+            "        while (last > 0 && top + (last - 1) * \(window.dilation) >= \(m.height)) --last;",
+            "        for (long j = first; j < last; ++j) rows[j] = \(row("top + j * \(window.dilation)"));",
+            "        \(target)",
+        ]
+        let limit = max(1, unit.registers - window.size - 3)
+        let most = min(14, limit)
+        let runs = (d.width + most - 1) / most
+        var column = 0
+        for r in 0..<runs {
+            let pixels = d.width / runs + (r < d.width % runs ? 1 : 0)
+            let start = column * window.stride - window.left
+            let missingLeft = max(0, -start)
+            let missingRight = max(0, start + (pixels - 1) * window.stride + reach + 1 - m.width)
+            let kernel = DepthwiseKernel(
+                pixels: pixels, taps: window.size, stride: window.stride, dilation: window.dilation,
+                missingLeft: missingLeft,
+                missingRight: missingRight, pixelStride: pixelStride, function: layer.function, sums: sums)
+            body.append(
+                "        \(library.use(kernel))(rows, \((start + missingLeft) * pixelStride), W + \(weights), W + \(bias), y1 + \(column * resultStride), \(resultStride), \(cv), first, last\(sums ? ", sum" : ""));"
+            )
+            column += pixels
+        }
+        return body
+    }
+
+    /// The lines for row `i` of a pooling to the largest. Taps outside the image count as their nearest neighbours inside.
+    private func largest(
+        of layer: Layer, _ window: LayerWindow, pixelStride: Int, row: (String) -> String, target: String,
+        resultStride: Int
+    ) -> [String] {
+        let m = program.tensors[layer.inputs[0]], d = program.tensors[layer.output]
+        let taps = 0..<window.size
+        var value = "V_LOAD(rows[0] + at[0] + c)"
+        for j in taps { for p in taps where j + p > 0 { value = "v_max(\(value), V_LOAD(rows[\(j)] + at[\(p)] + c))" } }
+        return [
+            "        const float *rows[\(window.size)];",
+            "        for (long j = 0; j < \(window.size); ++j) {",
+            "            long k = i * \(window.stride) - \(window.top) + j;",
+            "            k = k < 0 ? 0 : k < \(m.height) ? k : \(m.height - 1);",
+            "            rows[j] = \(row("k"));",
+            "        }",
+            "        \(target)",
+            "        for (long q = 0; q < \(d.width); ++q) {",
+            "            long at[\(window.size)];",
+            "            for (long p = 0; p < \(window.size); ++p) {",
+            "                const long k = q * \(window.stride) - \(window.left) + p;",
+            "                at[p] = (k < 0 ? 0 : k < \(m.width) ? k : \(m.width - 1)) * \(pixelStride);",
+            "            }",
+            "            for (long c = 0; c < \(unit.vectors(d.channels) * unit.lanes); c += VL)",
+            "                V_STORE(y1 + q * \(resultStride) + c, \(value));",
+            "        }",
+        ]
+    }
+}
+
+extension Layer {
+    /// The window of a layer that a band of rows can be built around.
+    var rowWindow: LayerWindow? {
+        switch kind {
+        case .depthwise(let window), .maximum(let window): window
+        default: nil
+        }
     }
 }

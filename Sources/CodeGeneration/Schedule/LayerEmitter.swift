@@ -59,15 +59,12 @@ struct LayerEmitter {
         while i < layers.count {
             let layer = layers[i]
             let next = i + 1 < layers.count ? layers[i + 1] : nil
-            if let next, case .depthwise = next.kind, next.inputs == [layer.output], uses[layer.output] == 1,
-                case .dense(let window) = layer.kind, layer.residual == nil, layer.scale == nil,
-                window.isPoint || program.tensors[layer.inputs[0]].planes, program.tensors[layer.output].parent == nil
-            {
-                i += emitBand(producer: layer, depthwise: next, after: i + 2)
+            if let next, next.inputs == [layer.output], uses[layer.output] == 1, makesRows(of: next, layer) {
+                i += emitBand(producer: layer, middle: next, after: i + 2)
                 continue
             }
             switch layer.kind {
-            case .depthwise: i += emitBand(producer: nil, depthwise: layer, after: i + 1)
+            case .depthwise: i += emitBand(producer: nil, middle: layer, after: i + 1)
             case .dense(let window):
                 emitDense(layer, window)
                 i += 1
@@ -75,6 +72,20 @@ struct LayerEmitter {
                 emitSimple(layer)
                 i += 1
             }
+        }
+    }
+
+    /// Whether a layer can make the rows that `next` works on as they are needed: points and stems for depthwise
+    /// convolutions, stems for poolings.
+    private func makesRows(of next: Layer, _ layer: Layer) -> Bool {
+        guard case .dense(let window) = layer.kind, layer.residual == nil, layer.scale == nil,
+            program.tensors[layer.output].parent == nil
+        else { return false }
+        let isStem = program.tensors[layer.inputs[0]].planes
+        switch next.kind {
+        case .depthwise: return window.isPoint || isStem
+        case .maximum(let pool): return isStem && pool.dilation == 1
+        default: return false
         }
     }
 
@@ -284,7 +295,8 @@ struct Stem {
         let reach = (window.size - 1) * window.dilation
         return [
             "for (long c = 0; c < \(x.channels); ++c) {",
-            "    for (long i = 0; i < (\(last) - 1 - (\(first))) * \(window.stride) + \(reach + 1); ++i) {",
+            "    const long n = (\(last) - 1 - (\(first))) * \(window.stride) + \(reach + 1);",
+            "    for (long i = 0; i < n; ++i) {",
             "        long j = (\(first)) * \(window.stride) - \(window.top) + i;",
             "        float *d = \(buffer) + (c * \(inputRows) + i) * \(columns);",
             "        if (j < 0 || j >= \(x.height)) {",
@@ -292,7 +304,10 @@ struct Stem {
             "            continue;",
             "        }",
         ] + (window.left > 0 ? ["        memset(d, 0, \(window.left) * sizeof(float));"] : []) + [
-            "        memcpy(d + \(window.left), x + (c * \(x.height) + j) * \(x.width), \(inner) * sizeof(float));"
+            "        memcpy(d + \(window.left), x + (c * \(x.height) + j) * \(x.width), \(inner) * sizeof(float));",
+            // The caller's image has left the near caches: the rows of the next copy come in while this one's are used.
+            "        if (j + n < \(x.height))",
+            "            for (long b = 0; b < \(x.width); b += 16) MT_PREFETCH(x + (c * \(x.height) + j + n) * \(x.width) + b);",
         ]
             + (window.left + inner < columns
                 ? ["        memset(d + \(window.left + inner), 0, \(columns - window.left - inner) * sizeof(float));"]

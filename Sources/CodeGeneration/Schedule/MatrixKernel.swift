@@ -21,8 +21,8 @@ struct MatrixKernel: MicroKernel {
     var residual = false
     /// Lines of weights to come that are asked for at each step.
     var prefetches = 1
-    /// Vectors of one row of weights, when they are not packed to `vectors`.
-    var looseWeights = false
+    /// Whether the upper half of the last vector is padding and left out.
+    var half = false
 
     var name: String {
         let kind =
@@ -32,7 +32,7 @@ struct MatrixKernel: MicroKernel {
             case .flat: "stem"
             }
         return
-            "\(kind)_\(pixels)x\(vectors)_\(pixelStride)\(function.tag)\(residual ? "_add" : "")\(looseWeights ? "_loose" : "")"
+            "\(kind)_\(pixels)x\(vectors)\(half ? "h" : "")_\(pixelStride)\(function.tag)\(residual ? "_add" : "")"
             + (prefetches == 1 ? "" : "_pf\(prefetches)")
     }
 
@@ -41,10 +41,14 @@ struct MatrixKernel: MicroKernel {
         let rows = 0..<pixels, columns = 0..<vectors
         var s =
             "MT_KERNEL void \(name)(const float *x, const float *w, const float *b, \(residual ? "const float *r, long rs, " : "")"
-        s += "float *y, long kk, long ys, const float *pf\(tap)\(looseWeights ? ", long ws" : ""))\n{\n"
+        s += "float *y, long kk, long ys, const float *pf\(tap))\n{\n"
         if pixels == 1 { s += "    (void)ys;\(residual ? " (void)rs;" : "")\n" }
-        for n in columns { s += "    V b\(n) = V_LOAD(b + \(n) * VL);\n" }
-        for m in rows { s += "    V " + columns.map { "a\(m)_\($0) = b\($0)" }.joined(separator: ", ") + ";\n" }
+        // By column: the kind of vector, and the prefix of its macros.
+        func kind(_ n: Int) -> (type: String, prefix: String) {
+            half && n == vectors - 1 ? ("VH", "H") : ("V", "V")
+        }
+        for n in columns { s += "    \(kind(n).type) b\(n) = \(kind(n).prefix)_LOAD(b + \(n) * VL);\n" }
+        for m in rows { for n in columns { s += "    \(kind(n).type) a\(m)_\(n) = b\(n);\n" } }
         let address: (Int) -> String
         switch taps {
         case .none:
@@ -58,21 +62,23 @@ struct MatrixKernel: MicroKernel {
             s += "    (void)kk;\n    for (long t = 0; t < nt; ++t) {\n    const float *q = x + taps[t];\n"
             address = { "q[\($0 * pixelStride)]" }
         }
-        s += "        V " + columns.map { "w\($0) = V_LOAD(w + \($0) * VL)" }.joined(separator: ", ") + ";\n"
+        for n in columns { s += "        \(kind(n).type) w\(n) = \(kind(n).prefix)_LOAD(w + \(n) * VL);\n" }
         s += "        float s;\n"
         for j in 0..<prefetches { s += "        MT_PREFETCH(pf + \(j) * VL);\n" }
         s += prefetches > 0 ? "        pf += \(prefetches) * VL;\n" : "        (void)pf;\n"
-        s += "        w += \(looseWeights ? "ws" : "\(vectors) * VL");\n"
+        s += "        w += \(vectors) * VL;\n"
         for m in rows {
             s +=
-                "        s = \(address(m)); " + columns.map { "V_FMAS(a\(m)_\($0), s, w\($0));" }.joined(separator: " ")
+                "        s = \(address(m)); "
+                + columns.map { "\(kind($0).prefix)_FMAS(a\(m)_\($0), s, w\($0));" }.joined(separator: " ")
                 + "\n"
         }
         s += taps == .outer ? "    }\n    }\n" : "    }\n"
         for m in rows {
             for n in columns {
-                if residual { s += "    a\(m)_\(n) = V_ADD(a\(m)_\(n), V_LOAD(r + \(n) * VL));\n" }
-                s += "    V_STORE(y + \(n) * VL, \(function("a\(m)_\(n)")));\n"
+                var value = kind(n).type == "VH" ? "H_WIDEN(a\(m)_\(n))" : "a\(m)_\(n)"
+                if residual { value = "V_ADD(\(value), V_LOAD(r + \(n) * VL))" }
+                s += "    V_STORE(y + \(n) * VL, \(function(value)));\n"
             }
             if m + 1 < pixels { s += "    y += ys;\(residual ? " r += rs;" : "")\n" }
         }
@@ -87,33 +93,62 @@ struct Tiling: Hashable, Sendable {
         var vectors: Int
         var panels: Int
         var pixels: [[Int]]
+        /// Floats across a panel.
+        var width: Int
+        /// Whether the upper half of the last vector is left out.
+        var half = false
     }
 
     var parts: [Part]
 
     /// The cheapest tiling by a model of the pipeline: multiply-adds or loads for each `k`, and a fixed cost a tile.
-    init(pixels: Int, vectors: Int, depth: Int, unit: VectorUnit) {
+    ///
+    /// - Parameter half: whether the upper half of the last vector is padding.
+    init(pixels: Int, vectors: Int, depth: Int, unit: VectorUnit, half: Bool = false) {
+        func part(_ width: Int, _ panels: Int, half: Bool = false) -> Part? {
+            guard panels > 0, width > 0, let limit = Self.pixelLimit(width, unit) else { return nil }
+            return Part(
+                vectors: width, panels: panels, pixels: Self.split(pixels, limit), width: width * unit.lanes, half: half
+            )
+        }
         var best: (cost: Double, parts: [Part])?
-        for width in 1...min(vectors, 6) {
-            guard let limit = Self.pixelLimit(width, unit) else { continue }
-            var parts = [Part(vectors: width, panels: vectors / width, pixels: Self.split(pixels, limit))]
-            let rest = vectors % width
-            if rest > 0, let limit = Self.pixelLimit(rest, unit) {
-                parts.append(Part(vectors: rest, panels: 1, pixels: Self.split(pixels, limit)))
+        for last in half ? 1...min(vectors, 3) : 0...0 {
+            let whole = vectors - last
+            for width in 1...max(1, min(whole, 6)) {
+                let parts = [part(width, whole / width), part(whole % width, 1), part(last, 1, half: half)]
+                    .compactMap { $0 }
+                guard parts.reduce(0, { $0 + $1.vectors * $1.panels }) == vectors else { continue }
+                let cost = parts.reduce(0.0) { sum, part in
+                    sum + Double(part.panels)
+                        * part.pixels.reduce(0.0) { $0 + Double($1[1]) * Self.cost($1[0], part, depth, unit) }
+                }
+                if best == nil || cost < best!.cost * 0.999 { best = (cost, parts) }
             }
-            let cost = parts.reduce(0.0) { sum, part in
-                sum + Double(part.panels)
-                    * part.pixels.reduce(0.0) { $0 + Double($1[1]) * Self.cost($1[0], part.vectors, depth) }
-            }
-            if best == nil || cost < best!.cost * 0.999 { best = (cost, parts) }
         }
         parts = best!.parts
     }
 
-    /// Registers hold the accumulators, one row of weights and one broadcast. Wider panels leave some slack, because
-    /// compilers hoist loads.
+    /// How `pixels` are cut for panels of the given width: `(size, count)`, larger first.
+    static func pieces(_ pixels: Int, vectors: Int, _ unit: VectorUnit) -> [[Int]] {
+        split(pixels, pixelLimit(vectors, unit) ?? 1)
+    }
+
+    /// C loops over the panels; `body` is given the C expression of a panel's first column.
+    func panelLoops(_ body: (_ base: String, _ part: Part) -> String) -> String {
+        var text = "", column = 0
+        for part in parts {
+            text += "    for (long c0 = \(column); c0 < \(column + part.panels * part.width); c0 += \(part.width)) {\n"
+            text += body("c0", part) + "    }\n"
+            column += part.panels * part.width
+        }
+        return text
+    }
+
+    /// Registers hold the accumulators, one row of weights and one broadcast. Where there are many, wider panels leave some
+    /// slack, because compilers hoist loads.
     private static func pixelLimit(_ vectors: Int, _ unit: VectorUnit) -> Int? {
-        let room = unit.registers - 2 - vectors - (vectors > 2 ? 1 : 0)
+        let slack = unit.registers > 16 ? (vectors > 2 ? 2 : 1) : 0
+        let room = unit.registers - 1 - vectors - slack
         let limit = room / vectors
         return limit > 0 ? limit : nil
     }
@@ -125,8 +160,9 @@ struct Tiling: Hashable, Sendable {
         return (larger > 0 ? [[size + 1, larger]] : []) + [[size, tiles - larger]]
     }
 
-    private static func cost(_ m: Int, _ n: Int, _ depth: Int) -> Double {
-        let step = max(Double(m * n), 6, 0.75 * Double(m + n))
+    private static func cost(_ m: Int, _ part: Part, _ depth: Int, _ unit: VectorUnit) -> Double {
+        let n = part.vectors, tile = Double(m * n) - (part.half ? 0.4 * Double(m) : 0)
+        let step = max(tile, 6, unit.loadCost * Double(m + n))
         return step * Double(depth) + Double(m * n) * 1.5 + 20
     }
 }

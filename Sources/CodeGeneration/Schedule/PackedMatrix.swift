@@ -17,7 +17,9 @@ struct PackedMatrix {
         unit: VectorUnit, blob: inout WeightBlob
     ) {
         lanes = unit.lanes
-        tiling = Tiling(pixels: pixels, vectors: unit.vectors(outputs), depth: inputs * taps, unit: unit)
+        tiling = Tiling(
+            pixels: pixels, vectors: unit.vectors(outputs), depth: inputs * taps, unit: unit,
+            half: unit.endsInHalf(outputs))
         depth = inputs
         self.taps = taps
         let padded = unit.vectors(outputs) * unit.lanes
@@ -94,6 +96,7 @@ struct PackedMatrix {
                 var tile = kernel
                 tile.pixels = piece[0]
                 tile.vectors = part.vectors
+                tile.half = part.half
                 tile.residual = run.residual != nil
                 let tiles = part.pixels.reduce(0) { $0 + $1[1] }
                 tile.prefetches = (part.vectors + tiles - 1) / tiles

@@ -45,7 +45,7 @@ struct RowKernel: ScheduledKernel {
         } else {
             text += "    const float *const q = x0 + r * \(length);\n    float *const o = y0 + r * \(length);\n"
         }
-        text += "    V s, m;\n    float a;\n"
+        text += "    V s, m;\n"
         var math: [String] = []
         switch site.node.op {
         case is Softmax:
@@ -53,31 +53,26 @@ struct RowKernel: ScheduledKernel {
                 fill("-3.0e38f") + """
                         m = V_LOAD(q);
                         for (long i = VL; i < \(whole); i += VL) m = v_max(m, V_LOAD(q + i));
-                        a = V_LANE(m, 0);
-                        for (int i = 1; i < VL; ++i) a = V_LANE(m, i) > a ? V_LANE(m, i) : a;
-                        m = V_SPLAT(a);
+                        m = V_SPLAT(v_largest(m));
                         s = V_ZERO;
                         for (long i = 0; i < \(whole); i += VL) {
                             const V e = v_exp2(V_SCALE(V_SUB(V_LOAD(q + i), m), 1.442695041f));
                             s = V_ADD(s, e);
                             V_STORE(o + i, e);
                         }
-                        a = 0.0f;
-                        for (int i = 0; i < VL; ++i) a += V_LANE(s, i);
-                        m = V_SPLAT(1.0f / a);
+                        m = V_SPLAT(1.0f / v_total(s));
                         for (long i = 0; i < \(whole); i += VL) V_STORE(o + i, V_MUL(V_LOAD(o + i), m));
 
                     """
         default:
             math = ["sqrtf"]
+            text += "    float a;\n"
             let share = (1 / Float(length)).cLiteral
             text +=
                 fill("0.0f") + """
                         s = V_ZERO;
                         for (long i = 0; i < \(whole); i += VL) s = V_ADD(s, V_LOAD(q + i));
-                        a = 0.0f;
-                        for (int i = 0; i < VL; ++i) a += V_LANE(s, i);
-                        a *= \(share);
+                        a = v_total(s) * \(share);
                         m = V_SPLAT(a);
 
                     """ + fill("a") + """
@@ -86,9 +81,7 @@ struct RowKernel: ScheduledKernel {
                             const V d = V_SUB(V_LOAD(q + i), m);
                             V_FMA(s, d, d);
                         }
-                        a = 0.0f;
-                        for (int i = 0; i < VL; ++i) a += V_LANE(s, i);
-                        a = 1.0f / sqrtf(a * \(share) + \(Float(layerNorm(site.node.op, type.rank) ?? 0).cLiteral));
+                        a = 1.0f / sqrtf(v_total(s) * \(share) + \(Float(layerNorm(site.node.op, type.rank) ?? 0).cLiteral));
                         for (long i = 0; i < \(length - length % lanes); i += VL) {
                             V d = V_MUL(V_SCALE(V_SUB(V_LOAD(q + i), m), a), V_LOAD(x1 + i));
                             \(site.operands.count == 3 ? "d = V_ADD(d, V_LOAD(x2 + i));" : "")

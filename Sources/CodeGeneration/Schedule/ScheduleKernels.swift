@@ -62,15 +62,15 @@ private struct LayoutChoice {
                 inputs[0] = channelsLast(operands[0], &g)
             }
             if let r = op.residualOperand { inputs[r] = channelsLast(operands[r], &g) }
-            return try append(node, inputs, "convolution", &g, exact)
+            return try append(node, inputs, ConvolutionKernel.name, &g, exact)
         case let op as JoinedConvolutions:
             var inputs = operands
             for i in op.branches.indices { inputs[3 * i] = channelsLast(operands[3 * i], &g) }
-            return try append(node, inputs, "convolution", &g, exact)
+            return try append(node, inputs, ConvolutionKernel.name, &g, exact)
         case _
         where isImageOperator(node)
             && operands.contains(where: { g.type(of: $0).layout != .plain || packed[$0] != nil }):
-            return try append(node, operands.map { channelsLast($0, &g) }, "image", &g, exact)
+            return try append(node, operands.map { channelsLast($0, &g) }, ImageKernel.name, &g, exact)
         default:
             let inputs = operands.map { toPlain($0, &g) }
             let constants = operands.map { g.constant(of: $0) != nil }
@@ -83,6 +83,9 @@ private struct LayoutChoice {
             if RowKernel.takes(node.op, types, result) { return try append(node, inputs, RowKernel.name, &g, exact) }
             if BatchedProductKernel.takes(node.op, types, result) {
                 return try append(node, inputs, BatchedProductKernel.name, &g, exact)
+            }
+            if let op = node.op as? Attention, AttentionKernel.takes(op, types, unit) {
+                return try append(node, inputs, AttentionKernel.name, &g, exact)
             }
             if inputs == operands { return nil }
             return g.copy(node, operands: inputs, types: graph.types(of: node.results))
@@ -149,12 +152,13 @@ private struct LayoutChoice {
 
     private func isImageOperator(_ node: Node) -> Bool {
         let x = graph.types(of: node.operands), y = graph.type(of: node.results[0])
-        guard let first = x.first, isImage(first), y.element == .f32, y.rank == 4, y.shape[0] == 1 else { return false }
+        guard let first = x.first, isImage(first), y.element == .f32 else { return false }
+        if let op = node.op as? ReduceMean { return op.axes.map { $0 < 0 ? $0 + 4 : $0 }.sorted() == [2, 3] }
+        guard y.rank == 4, y.shape[0] == 1 else { return false }
         switch node.op {
         case let op as MaxPool2D: return isImage(y) && LayerWindow(op.window).map { $0.dilation == 1 } ?? false
         case let op as AveragePool2D:
             return isImage(y) && op.excess == [0, 0] && LayerWindow(op.window).map { $0.dilation == 1 } ?? false
-        case let op as ReduceMean: return op.keepsDimensions && op.axes.map { $0 < 0 ? $0 + 4 : $0 }.sorted() == [2, 3]
         case let op as Concat: return (op.axis == 1 || op.axis == -3) && x.allSatisfy(isImage)
         case is Add: return x.count == 2 && x[0] == x[1]
         case is Multiply:

@@ -101,10 +101,10 @@ struct ConvolutionKernel: ScheduledKernel {
                     exact
                     ? 0 : emitter.winograd(program.tensors[layer.inputs[0]], program.tensors[layer.output])?.tile ?? 0
                 choice.winograd = max(choice.winograd ?? 0, tile)
-            case .depthwise:
+            case .depthwise, .maximum:
                 let next = i + 1 < program.layers.count ? program.layers[i + 1] : nil
                 choice.band = emitter.defaultBand(
-                    producer: i > 0 ? program.layers[i - 1] : nil, depthwise: layer, project: next)
+                    producer: i > 0 ? program.layers[i - 1] : nil, middle: layer, project: next)
             default: break
             }
         }
@@ -143,7 +143,7 @@ struct ConvolutionKernel: ScheduledKernel {
         places.dropped = Array(2..<(1 + 2 * op.stages.count))
         var type = site.operands[0]
         for (i, stage) in op.stages.enumerated() {
-            let last = i == op.stages.count - 1
+            let last = i == op.stages.count - 1 && op.pooling.isEmpty
             let filter = site.operands[1 + 2 * i]
             do throws(ShapeError) { type = try stage.convolution.infer([type.plain, filter])[0] } catch {
                 throw ExportError(.invalid, error.description)
@@ -176,6 +176,17 @@ struct ConvolutionKernel: ScheduledKernel {
             }
             program.layers.append(layer)
             if i > 0 { program.layers[i].inputs = [program.layers[i - 1].output] }
+            program.output = output
+        }
+        if let pooling = op.pooling.first {
+            guard let window = LayerWindow(pooling) else {
+                throw ExportError(.invalid, "\(op.mnemonic): no kernel for a pooling of \(pooling)")
+            }
+            program.tensors.append(try site.tensor(site.results[0], unit))
+            let output = program.tensors.count - 1
+            places.places[output] = .result(0)
+            program.layers.append(
+                Layer(kind: .maximum(window), inputs: [program.output], output: output, name: "pooling"))
             program.output = output
         }
         if op.means {
@@ -249,7 +260,9 @@ struct ImageKernel: ScheduledKernel {
             program.tensors.append(try site.tensor(type, unit))
             places.places[i] = .operand(i)
         }
-        program.tensors.append(try site.tensor(site.results[0], unit))
+        var result = site.results[0]
+        if site.node.op is ReduceMean { result = result.with(shape: Array(site.operands[0].shape[..<2]) + [1, 1]) }
+        program.tensors.append(try site.tensor(result, unit))
         program.output = program.tensors.count - 1
         places.places[program.output] = .result(0)
         let kind: Layer.Kind

@@ -20,6 +20,17 @@ public struct VectorUnit: Hashable, Sendable {
     public static let avx2 = VectorUnit(lanes: 8, registers: 16, l2: 512 << 10)
     public static let neon = VectorUnit(lanes: 4, registers: 32, l2: 512 << 10)
 
+    /// What a load costs where a multiply-add costs 1: AVX-512 takes a broadcast as an operand of the multiply-add, the
+    /// others spend an instruction and a load port on it.
+    var loadCost: Double { lanes == 16 ? 0.75 : 1.2 }
+
+    /// Whether the kernels should leave out the upper half of a last vector that is empty: processors that work on 16 lanes
+    /// in two passes need one for it.
+    var halves: Bool { lanes == 16 }
+
+    /// Whether the last vector of `channels` floats is at most half full, and that is worth knowing.
+    func endsInHalf(_ channels: Int) -> Bool { halves && (1...lanes / 2).contains(channels % lanes) }
+
     /// Vectors that hold `channels` floats.
     func vectors(_ channels: Int) -> Int { (channels + lanes - 1) / lanes }
 

@@ -57,7 +57,7 @@ public protocol ScheduledKernel: Sendable {
 enum ScheduledKernels {
     static let all: [any ScheduledKernel.Type] = [
         ConvolutionKernel.self, ImageKernel.self, ReorderKernel.self, ProductKernel.self, RowKernel.self,
-        BatchedProductKernel.self,
+        BatchedProductKernel.self, AttentionKernel.self,
     ]
 
     static func named(_ name: String) -> (any ScheduledKernel.Type)? { all.first { $0.name == name } }

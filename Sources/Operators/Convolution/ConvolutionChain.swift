@@ -1,7 +1,7 @@
 import IR
 
 /// A chain of convolutions with everything between them, computed as one: factors of the input's channels, biases,
-/// activations, an operand added to the last convolution, and the means of its result.
+/// activations, an operand added to the last convolution, a pooling to the largest, and the means of its result.
 ///
 /// Its meaning is its decomposition. Only the code generator's schedule makes it: the values between stay in the cache.
 ///
@@ -28,9 +28,14 @@ public struct ConvolutionChain: Operator {
     public var scaled = false
     public var residual = false
     public var means = false
+    /// The window of a pooling to the largest behind the last stage; one, or none.
+    public var pooling: [Window] = []
 
     public init() {}
-    public init(_ stages: [Stage], scaled: Bool = false, residual: Bool = false, means: Bool = false) {
+    public init(
+        _ stages: [Stage], scaled: Bool = false, residual: Bool = false, means: Bool = false, pooling: [Window] = []
+    ) {
+        self.pooling = pooling
         self.stages = stages
         self.scaled = scaled
         self.residual = residual
@@ -59,6 +64,10 @@ public struct ConvolutionChain: Operator {
         if let residual = residualOperand, x[residual].shape != y.shape {
             throw ShapeError("convolution_chain: the operand to be added should be \(y), found \(x[residual])")
         }
+        guard pooling.count <= 1 else {
+            throw ShapeError("convolution_chain: expected at most one pooling, found \(pooling.count)")
+        }
+        for window in pooling { y = try MaxPool2D(window).infer([y])[0] }
         return means ? [y, y.with(shape: Array(y.shape[..<2]) + [1, 1])] : [y]
     }
     public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {
@@ -69,6 +78,7 @@ public struct ConvolutionChain: Operator {
             if i == stages.count - 1, let residual = residualOperand { y = try g.append(Add(), y, x[residual]) }
             if let function = stage.activation { y = try g.appendAll(function, [y])[0] }
         }
+        for window in pooling { y = try g.append(MaxPool2D(window), y) }
         return means ? [y, try g.append(ReduceMean(axes: [2, 3], keepsDimensions: true), y)] : [y]
     }
 
@@ -88,6 +98,9 @@ public struct ConvolutionChain: Operator {
                 ConvolutionChain([Stage(depthwise, function: "hard_swish")], means: true), on: .f32(1, 6, 5, 5),
                 .f32(6, 1, 3, 3), .f32(6),
                 differentiable: false),
+            Specimen(
+                ConvolutionChain([Stage(dense, function: "relu")], pooling: [Window(kernel: [2, 2])]),
+                on: .f32(1, 2, 4, 6), .f32(3, 2, 3, 3), .f32(3), differentiable: false),
             Specimen(
                 ConvolutionChain([Stage(point)], scaled: true), on: .f32(1, 3, 4, 4), .f32(5, 3, 1, 1), .f32(5),
                 .f32(1, 3, 1, 1),

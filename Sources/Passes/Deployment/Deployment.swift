@@ -9,7 +9,8 @@ extension Pipeline {
             [
                 bindParameters(to: parameters), removeDeadCode, foldConstants, removeIdentities, mergeDuplicates,
                 widenHalf,
-                foldBatchNorm, recogniseActivations, fuseEpilogues, legaliseForC, foldConstants, removeIdentities,
+                foldBatchNorm, recogniseActivations, fuseEpilogues, narrowRows, legaliseForC, foldConstants,
+                removeIdentities,
                 mergeDuplicates, removeDeadCode,
                 orderForMemory,
             ], stage: .deployable)

@@ -1,4 +1,5 @@
 import IR
+import Operators
 import Passes
 import Testing
 

@@ -7,6 +7,8 @@
 # make fuzz SECONDS=600    mutates models and feeds them to the reader of ONNX
 # make benchmark-training   a training step of four networks, in turns with PyTorch where PYTORCH, a Python, has it
 #
+# make benchmark   the tables of docs/performance.md; PEERS, a Python, may have other runtimes
+#
 # make study   the slower checks of single-path search: trains the 125 networks of a small benchmark, and supernets
 #
 # Needs Debian 12 with git, make and a Swift toolchain of 6.1 or later; root or sudo where packages are missing.
@@ -27,7 +29,10 @@ SECONDS = 600
 PYTORCH = python3
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo study benchmark-training test test-targets conformance fuzz check format setup setup-test build
+PEERS = python3
+BENCHMARK = $(PEERS) benchmarks/runtimes.py
+
+.PHONY: demo study benchmark benchmark-training test test-targets conformance fuzz check format setup setup-test build
 
 demo: build
 	$(MARTLET) search --space mbconv-28 --data fashion-mnist --latency 0.09ms --preset demo -o runs/demo --force
@@ -61,6 +66,14 @@ fuzz: setup
 	MARTLET_FUZZ=1 swift build --configuration release --sanitize fuzzer --scratch-path .build/fuzz --product fuzz-onnx
 	.build/fuzz/release/fuzz-onnx -max_total_time=$(SECONDS) -max_len=16384 -timeout=20 -rss_limit_mb=2048 \
 	    -print_final_stats=1 -artifact_prefix=.build/fuzz/ .build/fuzz/corpus
+
+benchmark: build
+	$(BENCHMARK) compare
+	$(BENCHMARK) compare --threads 2
+	$(BENCHMARK) compare --avx2
+	$(BENCHMARK) ablate
+	$(BENCHMARK) build
+	$(BENCHMARK) emulate
 
 study: setup
 	swift build --configuration release --product Study

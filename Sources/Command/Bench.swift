@@ -9,14 +9,15 @@ import Passes
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compiles a network for a target and times single inferences.",
-        discussion: "The last line of standard output is a JSON object with min_ms, median_ms and p95_ms.")
+        discussion: """
+            The last line of standard output is a JSON object with min_ms, median_ms and p95_ms; on a target that counts \
+            instructions instead, with those of one inference.
+            """)
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var target: TargetOption
-    @Option(help: "Threads of one inference; the generated C runs on one.") var threads = 1
     @Option(help: "Seconds of measuring.") var seconds = 0.6
-    @Flag(help: "Leave out transforms that round differently from plain sums.") var exact = false
-    @Flag(help: "Keep the portable body of every operator.") var portable = false
+    @OptionGroup var schedule: ScheduleOptions
     @Flag(help: "Also print the time of each step, the least of all runs.") var perNode = false
     @Option(help: "Write the steps of one inference as a Chrome trace (with --per-node).") var trace: String?
     @OptionGroup var result: ResultOptions
@@ -29,46 +30,48 @@ struct Bench: ParsableCommand {
     }
 
     func validate() throws {
-        guard threads > 0 else { throw ValidationError("--threads expects at least 1, found \(threads)") }
         guard seconds > 0 else { throw ValidationError("--seconds expects a positive number, found \(seconds)") }
     }
 
     func run() throws {
-        guard threads == 1 else {
-            throw Failure(.unsupported, "--threads \(threads): the generated C runs on one thread")
-        }
         let progress = ProgressDisplay(isQuiet: result.output.quiet)
         defer { progress.end() }
         let target = try target.load()
         let bytes = model.fileSize
         progress.step("reading and optimising", seconds: bytes * 1e-7, then: 2 + bytes * 4e-8 + seconds)
-        let graph = try target.deployed(try model.graph(), exact: exact, portable: portable)
-        let folder = Folders.cache + "/builds"
+        let graph = try schedule.scheduled(try model.graph(), for: target)
         if perNode || trace != nil {
             progress.step("compiling and timing", seconds: 2 + bytes * 4e-8 + seconds)
-            let timing = try StepTimes(graph, name: model.name, target: target, folder: folder, seconds: seconds)
+            let timing = try StepTimes(graph, name: model.name, target: target, seconds: seconds)
             if let trace { try Folders.write(timing.trace(), to: trace) }
             progress.end()
             return try print(timing.summary, after: timing.table())
         }
         let code = try CProgram(graph, options: COptions(name: model.name)), program = SourceProgram(code)
+        let builder = try Builder(for: target, in: Folders.cache + "/builds")
+        if target.figures == .instructions {
+            let count = try Profiler(builder: builder).instructions(of: program)
+            progress.end()
+            return try print(
+                "{\"instructions\": \(count)}", after: "\(model.name) on \(target.name): \(count) instructions")
+        }
         var plan = MeasuringPlan()
         plan.rounds = 3
         plan.maximumRounds = 3
         plan.burst = .milliseconds(max(1, Int(seconds * 1e3 / 3)))
         plan.warmUp = .milliseconds(Int(min(50, seconds * 1e3 / 6)))
-        let profiler = Profiler(builder: try Builder(for: target, in: folder), plan: plan)
+        let profiler = Profiler(builder: builder, plan: plan)
         progress.step("compiling the C", seconds: 0.5 + Double(code.sourceBytes) * 6e-6, then: seconds)
         _ = try profiler.builder.build(program, as: .bench)
         progress.step("timing", seconds: seconds)
-        let figures = try profiler.measure([program], threads: threads, anew: true)[0]
+        let figures = try profiler.measure([program], threads: schedule.threads, anew: true)[0]
         progress.end()
         try print(
             try JSONText.line(
                 Figures(
                     minimum: figures.minimum, median: figures.median, p95: figures.p95, runs: figures.runs)),
-            after:
-                "\(model.name) on \(target.name): median \(ms(figures.median)), least \(ms(figures.minimum)), \(figures.runs) runs"
+            after: "\(model.name) on \(target.name): median \(Terminal.milliseconds(figures.median)), "
+                + "least \(Terminal.milliseconds(figures.minimum)), \(figures.runs) runs"
         )
     }
 
@@ -78,54 +81,9 @@ struct Bench: ParsableCommand {
         guard let file = result.file else { return try Terminal.output(lines) }
         try Folders.write(Data((lines + "\n").utf8), to: file)
     }
-
-    private func ms(_ value: Double) -> String { String(format: "%.3f ms", value) }
 }
 
-/// The time of each step of a program, from a build with hooks.
-struct StepTimes {
-    let program: CProgram
-    let macs: [Int]
-    let milliseconds: [Double]
-    /// The JSON object of the whole.
-    let summary: String
-
-    init(_ graph: Graph, name: String, target: Target, folder: String, seconds: Double) throws {
-        guard target.figures == .latency, case .local = target.runner else {
-            throw Failure(.unsupported, "target \(target.name): steps are timed on this machine alone")
-        }
-        var options = COptions(name: name)
-        options.profile = true
-        let program = try CProgram(graph, options: options)
-        let compiler = try target.compiler()
-        let output = try Folders.withTemporary { folder in
-            for file in program.files {
-                try Data(file.contents).write(to: URL(fileURLWithPath: folder + "/" + file.name))
-            }
-            let sources = ["bench_main.c", program.name + ".c"]
-            let built = try ChildProcess.run(
-                [compiler.command] + Builder.standardFlags + compiler.flags + ["-I.", "-o", "bench"] + sources
-                    + compiler.linkerFlags + ["-lm"], folder: folder)
-            guard built.succeeded else {
-                throw Failure(.badInput, "\(compiler.command) failed: \(built.firstErrorLine)")
-            }
-            let result = try ChildProcess.run(["./bench", "\(seconds)"], folder: folder)
-            guard result.succeeded else { throw Failure(.badInput, "the program failed: \(result.firstErrorLine)") }
-            return result.outputText
-        }
-        struct Step: Decodable { var step: Int, ms: Double }
-        let lines = output.split(separator: "\n")
-        var milliseconds = [Double](repeating: 0, count: program.steps.count)
-        for line in lines.dropLast() {
-            let step = try JSONDecoder().decode(Step.self, from: Data(line.utf8))
-            milliseconds[step.step] = step.ms
-        }
-        self.program = program
-        self.milliseconds = milliseconds
-        macs = try program.steps.map { try graph.nodes[$0.node].macs(in: graph) }
-        summary = lines.last.map(String.init) ?? "{}"
-    }
-
+extension StepTimes {
     func table() -> String {
         let total = max(milliseconds.reduce(0, +), .leastNormalMagnitude)
         var rows = [["step", "ms", "%", "GFLOP/s", "operator", "result", "name"]]

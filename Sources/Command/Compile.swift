@@ -15,8 +15,12 @@ struct Compile: ParsableCommand {
     @OptionGroup var seed: SeedOption
     @Option(help: "Where the weights go: embed (binary, by the assembler), file (passed by pointer), c (C text).")
     var weights = COptions.Weights.embed
-    @Flag(help: "Leave out transforms that round differently from plain sums.") var exact = false
-    @Flag(help: "Keep the portable body of every operator.") var portable = false
+    @OptionGroup var schedule: ScheduleOptions
+    @Option(
+        help: ArgumentHelp(
+            "Measure other schedules on the target for so long, and keep the faster ones where the gain is sure.",
+            valueName: "seconds"))
+    var tune: Double?
     @Flag(help: "Bracket every step with hooks for timing.") var profile = false
     @Flag(help: "Hand every intermediate value to a hook.") var dump = false
     @Flag(help: "Replace the folder if it exists.") var force = false
@@ -27,6 +31,17 @@ struct Compile: ParsableCommand {
         var steps, sourceBytes, weightBytes, arenaBytes, macs: Int
     }
 
+    func validate() throws {
+        if let tune, !(tune > 0) { throw ValidationError("--tune expects a positive number of seconds, found \(tune)") }
+    }
+
+    private static func describe(_ record: TunedSchedule) -> String {
+        let times = "\(Terminal.milliseconds(record.defaultMilliseconds)) by default"
+        guard !record.changes.isEmpty else { return "tuned: the default schedule stays (\(times))" }
+        return "tuned: \(record.changes.count) decisions changed, \(Terminal.milliseconds(record.tunedMilliseconds)) "
+            + "against \(times)"
+    }
+
     func run() throws {
         let progress = ProgressDisplay(isQuiet: printing.quiet)
         defer { progress.end() }
@@ -34,8 +49,18 @@ struct Compile: ParsableCommand {
         let bytes = model.fileSize
         progress.step("reading", seconds: bytes * 3e-8, then: bytes * 2e-7)
         let graph = try model.graph()
-        progress.step("optimising", seconds: bytes * 6e-8, then: bytes * 1.4e-7)
-        let deployed = try target.deployed(graph, exact: exact, portable: portable)
+        progress.step("optimising", seconds: bytes * 6e-8, then: bytes * 1.4e-7 + (tune ?? 0))
+        let deployed: Graph
+        if let tune {
+            let plain = try schedule.deployed(graph, for: target)
+            progress.step("measuring schedules", seconds: tune, then: bytes * 1.4e-7)
+            let record = try schedule.tuner(for: target).tune(plain, for: .milliseconds(Int(tune * 1e3)))
+            deployed = try record.applied(to: plain)
+            progress.end()
+            if !printing.quiet { Terminal.error(Self.describe(record)) }
+        } else {
+            deployed = try schedule.scheduled(graph, for: target)
+        }
         var options = COptions(name: name ?? model.name)
         options.weights = weights
         options.profile = profile

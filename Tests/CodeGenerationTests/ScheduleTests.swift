@@ -12,8 +12,8 @@ import Testing
         ("few", VectorUnit(lanes: 4, registers: 8, l1: 4 << 10, l2: 16 << 10)),
     ]
 
-    static func cases(_ names: [String], exact: Bool) throws -> [SpecimenTests.Case] {
-        var cases: [SpecimenTests.Case] = []
+    static func cases(_ names: [String], exact: Bool) throws -> [TestProgram] {
+        var cases: [TestProgram] = []
         for (name, graph) in ScheduledNetworks.all {
             let deployed = try Pipeline.deployment().run(graph)
             var random = RandomSource(seed: 3).fork(name)
@@ -25,7 +25,7 @@ import Testing
                 let scheduled = try Pipeline.schedule(for: unit, exact: exact).run(deployed)
                 let full = "\(name)_\(label)"
                 cases.append(
-                    SpecimenTests.Case(
+                    TestProgram(
                         name: full, program: try CProgram(scheduled, options: COptions(name: full)),
                         test: TestVector(inputs: inputs, outputs: outputs)))
             }
@@ -45,28 +45,13 @@ import Testing
         let exact = units.contains("few")
         let cases = try Self.cases(units, exact: exact)
         #expect(cases.count == ScheduledNetworks.all.count * units.count && cases.count > 15)
-        let workshop = try Workshop()
-        for item in cases { try workshop.write(item.program.sources) }
-        try workshop.write("driver.c", SpecimenTests.driver(cases))
-        try workshop.write([CProgram.File("inputs.bin", contents: cases.flatMap { $0.test.inputs.flatMap(\.bytes) })])
-        let sources = cases.map { $0.program.name + ".c" }
-        try workshop.expect(compiler + Workshop.strict + ["-I.", "-o", "driver", "driver.c"] + sources + ["-lm"])
-        try workshop.expect(["./driver"])
-        let outputs = try workshop.read("outputs.bin")
-        var position = 0
-        for item in cases {
-            for expected in item.test.outputs {
-                guard position + expected.bytes.count <= outputs.count else {
-                    throw ExportError(.invalid, "the driver wrote too little")
-                }
-                let bytes = Array(outputs[position..<(position + expected.bytes.count)])
-                position += expected.bytes.count
+        for (item, found) in zip(cases, try TestProgram.run(cases, compiler: compiler)) {
+            for (found, expected) in zip(found, item.test.outputs) {
                 // Sums of up to a thousand terms; Winograd's transforms round a little more.
-                let error = difference(Literal(expected.element, expected.shape, bytes: bytes), expected)
+                let error = difference(found, expected)
                 #expect(error < (exact ? 3e-6 : 2e-5), "\(item.name): \(error)")
             }
         }
-        #expect(position == outputs.count)
     }
 
     @Test func everyHeavyOperatorHasAFastKernel() throws {

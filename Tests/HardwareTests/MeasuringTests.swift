@@ -215,7 +215,7 @@ import Testing
         try file.write(contentsOf: Data([0, 0, 0, 9]))
         try file.close()
         let error = fault { _ = try MeasurementDatabase(path: database.path) }
-        #expect(error?.message.contains("expected measurements of version 1, found 9") == true)
+        #expect(error?.message.contains("expected measurements of version 2, found 9") == true)
     }
 
     @Test func aLockedFileIsReportedAndMeasuringGoesOn() throws {

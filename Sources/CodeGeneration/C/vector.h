@@ -170,6 +170,8 @@ MT_INLINE float v_largest(V x)
     return s;
 }
 #endif
+MT_INLINE long mt_least(long a, long b) { return a < b ? a : b; }
+MT_INLINE long mt_most(long a, long b) { return a > b ? a : b; }
 MT_INLINE V v_relu(V x) { return v_max(x, V_ZERO); }
 MT_INLINE V v_clip(V x, float low, float high) { return v_min(v_max(x, V_SPLAT(low)), V_SPLAT(high)); }
 MT_INLINE V v_hard_sigmoid(V x, float slope, float offset)

@@ -39,6 +39,8 @@ public struct CProgram: Hashable, Sendable {
     public var weightBytes: Int
     /// What each call of the program computes, by index; profiles and dumps count the same way.
     public var steps: [Step]
+    /// How many shares its steps are cut into; 1 for a program that knows nothing of threads.
+    public var threads: Int = 1
 
     /// One call of the program.
     public struct Step: Hashable, Sendable {

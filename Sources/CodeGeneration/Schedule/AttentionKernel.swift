@@ -24,7 +24,9 @@ struct AttentionKernel: ScheduledKernel {
         let keys = unit.vectors(rows) * lanes
         // As many queries as keep their scores in half of the first cache, in equal shares.
         let most = max(1, min(rows, 32, unit.l1 / 2 / (keys * 4)))
-        let share = (rows + (rows + most - 1) / most - 1) / ((rows + most - 1) / most)
+        // In equal runs, as many for each thread: every one packs the keys and values for itself, and takes its runs.
+        let least = (rows + most - 1) / most, wanted = (least + unit.threads - 1) / unit.threads * unit.threads
+        let share = (rows + wanted - 1) / wanted
         let scoring = Tiling(pixels: share, vectors: keys / lanes, depth: depth, unit: unit)
         let mixing = Tiling(pixels: share, vectors: depth / lanes, depth: rows, unit: unit)
         var library = KernelLibrary(unit)
@@ -34,9 +36,9 @@ struct AttentionKernel: ScheduledKernel {
 
         var text = """
             static const float zero[\(depth)] = {0};
-            float *const key = (float *)scratch + \(key), *const value = (float *)scratch + \(value);
-            float *const bias = (float *)scratch + \(bias), *const score = (float *)scratch + \(score);
-            float *const factor = (float *)scratch + \(factor);
+            float *const own = \(unit.threads > 1 ? "(float *)scratch + part * \(memory.floats)" : "scratch");
+            float *const key = own + \(key), *const value = own + \(value), *const bias = own + \(bias);
+            float *const score = own + \(score), *const factor = own + \(factor);
             /* Keys that only fill a vector weigh nothing. */
             for (long i = 0; i < \(keys); ++i) bias[i] = i < \(rows) ? 0.0f : -1.0e30f;
             for (long head = 0; head < \(d.batch * op.heads); ++head) {
@@ -62,12 +64,24 @@ struct AttentionKernel: ScheduledKernel {
                     V_STORE(value + \(base) * \(rows) + t * \(width) + c, V_LOAD(q + \(2 * across) + t * \(step) + \(base) + c));
             """
         }
-        var first = 0
+        var first = 0, run = 0
+        let cuts = unit.shares.cuts(
+            stride(from: 0, to: rows, by: share).map { Double(min(share, rows - $0)) })
+        if unit.threads > 1 {
+            text += "    static const int cuts[\(cuts.count)] = {\(cuts.map(String.init).joined(separator: ", "))};\n"
+        }
         while first < rows {
             let count = min(share, rows - first)
             // Equal runs share one loop.
             let runs = count == share ? (rows - first) / share : 1
-            text += "    for (long t = \(first); t < \(first + runs * count); t += \(count)) {\n"
+            if unit.threads > 1 {
+                text +=
+                    "    for (long k = mt_most(cuts[part] - \(run), 0); k < mt_least(cuts[part + 1] - \(run), \(runs)); ++k) {\n"
+                text += "        const long t = \(first) + k * \(count);\n"
+            } else {
+                text += "    for (long t = \(first); t < \(first + runs * count); t += \(count)) {\n"
+            }
+            run += runs
             text += products(
                 scoring, pixels: count, depth: depth, x: "q + t * \(step)", xStride: step, w: "key", b: "bias",
                 y: "score", yStride: keys, unit, &library)
@@ -103,7 +117,8 @@ struct AttentionKernel: ScheduledKernel {
         text += "}\n"
         var support = [NodeCode.Fragment("vector\(lanes)", VectorPrelude.text(lanes))]
         for kernel in library.kernels { support.append(NodeCode.Fragment(kernel.name, kernel.source)) }
-        return NodeCode(CBody(text, scratchBytes: memory.floats * 4), support: support)
+        return NodeCode(
+            CBody(text, scratchBytes: memory.floats * 4 * unit.threads), support: support, shares: unit.threads)
     }
 
     /// The loops that pack panel by panel; `body` makes the panel of `width` columns from column `base` on.

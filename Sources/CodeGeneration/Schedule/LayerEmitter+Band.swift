@@ -4,7 +4,7 @@ extension LayerEmitter {
         guard let window = middle.rowWindow else { return 1 }
         let m = program.tensors[middle.inputs[0]], d = program.tensors[middle.output]
         let projects = if case .dense? = project?.kind { true } else { false }
-        return divisor(of: d.height) { band in
+        return sharedDivisor(of: d.height, shares) { band in
             let rows = min((band - 1) * window.stride + (window.size - 1) * window.dilation + 1, m.height)
             let ring = producer == nil ? 0 : rows * m.width * unit.pixelStride(m.channels)
             let middle = projects ? band * d.width * unit.pixelStride(d.channels) : 0
@@ -40,6 +40,12 @@ extension LayerEmitter {
             }
         }
 
+        if shares.count > 1, !pools, producer == nil || !x.planes,
+            (options.split ?? defaultSplit(producer: producer, depthwise: depthwise, project: project)) == .channels
+        {
+            emitPanels(producer: producer, depthwise: depthwise, project: project, pool: pool)
+            return taken
+        }
         let ms = producer == nil ? stride(depthwise.inputs[0]) : unit.pixelStride(m.channels)
         let ds = project == nil ? stride(depthwise.output) : unit.pixelStride(d.channels)
         let reach = (window.size - 1) * window.dilation
@@ -67,17 +73,18 @@ extension LayerEmitter {
         var body: [String] = []
         if producer != nil { body.append("float *ring = t + \(ringAt);") }
         if project != nil { body.append("float *mid = t + \(bandAt);") }
-        if let pool {
-            let c = unit.vectors(program.tensors[pool.output].channels) * unit.lanes
-            body.append("for (long c = 0; c < \(c); c += VL) V_STORE(sum + c, V_ZERO);")
+        let dc = unit.vectors(d.channels) * unit.lanes
+        let share = shares.range(d.height / band, step: band)
+        if producer != nil {
+            let start = shares.count > 1 ? "mt_most(\(share.first) * \(window.stride) - \(window.top), 0)" : "0"
+            body += ["long have = \(start);", "(void)have;"]
         }
-        if producer != nil { body += ["long have = 0;", "(void)have;"] }
         var stem: Stem?
         if let producer, x.planes, case .dense(let w) = producer.kind {
             stem = Stem(layer: producer, window: w, x: x, y: m, rows: ringRows(band), unit: unit)
             body += stem!.table
         }
-        body.append("for (long y0 = 0; y0 < \(d.height); y0 += \(band)) {")
+        body.append("for (long y0 = \(share.first); y0 < \(share.end); y0 += \(band)) {")
         if let producer {
             body += [
                 "    long need = (y0 + \(band - 1)) * \(window.stride) + \(reach + 1 - window.top);",
@@ -121,18 +128,21 @@ extension LayerEmitter {
             body.append("    have = need;")
         }
 
-        let target =
-            project == nil
-            ? "float *y1 = y + i * \(d.width * ds);" : "float *y1 = mid + (i - y0) * \(d.width * ds);"
+        body.append("    for (long i = y0; i < y0 + \(band); ++i) {")
         let row = { (j: String) in
             producer == nil ? "x + (\(j)) * \(ringRow)" : "ring + (\(j)) % \(ring) * \(ringRow)"
         }
-        body.append("    for (long i = y0; i < y0 + \(band); ++i) {")
-        body +=
-            pools
-            ? largest(of: depthwise, window, pixelStride: ms, row: row, target: target, resultStride: ds)
-            : convolved(
-                depthwise, window, pixelStride: ms, row: row, target: target, resultStride: ds, sums: pool != nil)
+        let output = project == nil ? "y + i * \(d.width * ds)" : "mid + (i - y0) * \(d.width * ds)"
+        if pools {
+            body += largest(
+                of: depthwise, window, pixelStride: ms, row: row, target: "float *y1 = \(output);", resultStride: ds)
+        } else {
+            let packed = packDepthwise(depthwise, window)
+            body += depthwiseRow(
+                depthwise, window, packed, pixelStride: ms, outputStride: ds, row: row, output: output,
+                sums: pool == nil ? nil : "sums + i * \(dc)"
+            ).map { "        " + $0 }
+        }
         body.append("    }")
 
         if let project {
@@ -150,47 +160,79 @@ extension LayerEmitter {
             body += packed.loops(kernel, run: run, library: &library).map { "    " + $0 }
         }
         body.append("}")
-        if let pool {
-            let c = unit.vectors(program.tensors[pool.output].channels) * unit.lanes
-            body.append(
-                "for (long c = 0; c < \(c); c += VL) V_STORE(sum + c, V_SCALE(V_LOAD(sum + c), \((1 / Float(d.pixels)).cLiteral)));"
-            )
-        }
+        if let pool { body += [ProgramStep.aloneBarrier] + means(pool, rows: "sums", channels: dc) }
         add(
             last, producer == nil ? "depthwise" : "band", parameters: parameters, scratch: scratch, body: body,
+            setup: pool == nil ? [] : ["float *const sums = common;", "(void)sums;"],
+            commonScratch: pool == nil ? 0 : d.height * dc,
             with: [producer, project == nil ? nil : depthwise].compactMap { $0 })
         return taken
     }
 
-    /// The lines for row `i` of a depthwise convolution.
-    private mutating func convolved(
-        _ layer: Layer, _ window: LayerWindow, pixelStride: Int, row: (String) -> String, target: String,
-        resultStride: Int, sums: Bool
-    ) -> [String] {
-        let m = program.tensors[layer.inputs[0]], d = program.tensors[layer.output]
-        let cv = unit.vectors(d.channels), taps = window.size * window.size
-        let reach = (window.size - 1) * window.dilation
-        var w = [Float](repeating: 0, count: cv * unit.lanes * taps)
-        for c in 0..<d.channels {
+    /// The means of an image's channels from the sums of its rows, added from top to bottom.
+    ///
+    /// Sums are kept by row, so that they do not depend on which share computes which rows.
+    private func means(_ pool: Layer, rows: String, channels: Int) -> [String] {
+        let image = program.tensors[pool.inputs[0]]
+        return [
+            "for (long c = 0; c < \(channels); c += VL) {", "    V a = V_ZERO;",
+            "    for (long i = 0; i < \(image.height); ++i) a = V_ADD(a, V_LOAD(\(rows) + i * \(channels) + c));",
+            "    V_STORE(sum + c, V_SCALE(a, \((1 / Float(image.pixels)).cLiteral)));", "}",
+        ]
+    }
+
+    /// Where a depthwise layer's packed bias and weights lie: vector by vector, the taps of each side by side.
+    struct PackedDepthwise {
+        var bias: Int
+        var weights: Int
+        var taps: Int
+    }
+
+    mutating func packDepthwise(_ layer: Layer, _ window: LayerWindow) -> PackedDepthwise {
+        let channels = program.tensors[layer.output].channels, vectors = unit.vectors(channels)
+        let taps = window.size * window.size
+        var w = [Float](repeating: 0, count: vectors * unit.lanes * taps)
+        for c in 0..<channels {
             for t in 0..<taps {
                 w[(c / unit.lanes * taps + t) * unit.lanes + c % unit.lanes] = layer.weights[c * taps + t]
             }
         }
-        let bias = blob.append((0..<cv * unit.lanes).map { $0 < layer.bias.count ? layer.bias[$0] : 0 })
-        let weights = blob.append(w)
-        var body = [
-            "        const float *rows[\(window.size)];",
-            "        long top = i * \(window.stride) - \(window.top), first = 0, last = \(window.size);",
+        let bias = blob.append((0..<vectors * unit.lanes).map { $0 < layer.bias.count ? layer.bias[$0] : 0 })
+        return PackedDepthwise(bias: bias, weights: blob.append(w), taps: taps)
+    }
+
+    /// Row `i` of a depthwise layer, for all channels or for `vectors` of them from the C expression `first` on.
+    ///
+    /// - Parameters:
+    ///   - row: the address of an input row.
+    ///   - sums: where the row's sums by channel go.
+    mutating func depthwiseRow(
+        _ layer: Layer, _ window: LayerWindow, _ packed: PackedDepthwise, pixelStride: Int, outputStride: Int,
+        row: (String) -> String, output: String, sums: String?, first: String? = nil, vectors: String? = nil
+    ) -> [String] {
+        let m = program.tensors[layer.inputs[0]], d = program.tensors[layer.output]
+        let reach = (window.size - 1) * window.dilation, count = vectors ?? "\(unit.vectors(d.channels))"
+        var lines = [
+            "const float *rows[\(window.size)];",
+            "long top = i * \(window.stride) - \(window.top), first = 0, last = \(window.size);",
             window.dilation == 1
-                ? "        if (top < 0) first = -top;"
-                : "        if (top < 0) first = (\(window.dilation - 1) - top) / \(window.dilation);",
-            "        while (last > 0 && top + (last - 1) * \(window.dilation) >= \(m.height)) --last;",
-            "        for (long j = first; j < last; ++j) rows[j] = \(row("top + j * \(window.dilation)"));",
-            "        \(target)",
+                ? "if (top < 0) first = -top;"
+                : "if (top < 0) first = (\(window.dilation - 1) - top) / \(window.dilation);",
+            "while (last > 0 && top + (last - 1) * \(window.dilation) >= \(m.height)) --last;",
+            "for (long j = first; j < last; ++j) rows[j] = \(row("top + j * \(window.dilation)"));",
+            "float *y1 = \(output);",
         ]
+        if let sums {
+            lines += [
+                "float *const rowsum = \(sums);",
+                "for (long c = 0; c < \(count); ++c) V_STORE(rowsum + c * VL, V_ZERO);",
+            ]
+        }
         let limit = max(1, unit.registers - window.size - 3)
         let most = min(14, limit)
         let runs = (d.width + most - 1) / most
+        let weights = "W + \(packed.weights)" + (first.map { " + (\($0)) * \(packed.taps * unit.lanes)" } ?? "")
+        let bias = "W + \(packed.bias)" + (first.map { " + (\($0)) * VL" } ?? "")
         var column = 0
         for r in 0..<runs {
             let pixels = d.width / runs + (r < d.width % runs ? 1 : 0)
@@ -200,13 +242,13 @@ extension LayerEmitter {
             let kernel = DepthwiseKernel(
                 pixels: pixels, taps: window.size, stride: window.stride, dilation: window.dilation,
                 missingLeft: missingLeft,
-                missingRight: missingRight, pixelStride: pixelStride, function: layer.function, sums: sums)
-            body.append(
-                "        \(library.use(kernel))(rows, \((start + missingLeft) * pixelStride), W + \(weights), W + \(bias), y1 + \(column * resultStride), \(resultStride), \(cv), first, last\(sums ? ", sum" : ""));"
+                missingRight: missingRight, pixelStride: pixelStride, function: layer.function, sums: sums != nil)
+            lines.append(
+                "\(library.use(kernel))(rows, \((start + missingLeft) * pixelStride), \(weights), \(bias), y1 + \(column * outputStride), \(outputStride), \(count), first, last\(sums == nil ? "" : ", rowsum"));"
             )
             column += pixels
         }
-        return body
+        return lines
     }
 
     /// The lines for row `i` of a pooling to the largest. Taps outside the image count as their nearest neighbours inside.

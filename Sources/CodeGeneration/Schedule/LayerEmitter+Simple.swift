@@ -4,6 +4,7 @@ extension LayerEmitter {
         let x = program.tensors[layer.inputs[0]], y = program.tensors[layer.output]
         let xs = stride(layer.inputs[0]), ys = stride(layer.output)
         let c = unit.vectors(y.channels) * unit.lanes
+        let rows = shares.range(y.height), pixels = shares.range(y.pixels)
         var parameters: [(name: String, operand: ProgramStep.Operand)] = [
             ("x", .tensor(layer.inputs[0])), ("y", .output(layer.output)),
         ]
@@ -15,7 +16,7 @@ extension LayerEmitter {
             if case .average(_, let counts) = layer.kind { countsPadding = counts }
             let area = (1 / Float(w.size * w.size)).cLiteral
             let body = [
-                "for (long i = 0; i < \(y.height); ++i) {",
+                "for (long i = \(rows.first); i < \(rows.end); ++i) {",
                 "    long j0 = i * \(w.stride) - \(w.top), j1 = j0 + \(w.size);",
                 "    if (j0 < 0) j0 = 0;",
                 "    if (j1 > \(x.height)) j1 = \(x.height);",
@@ -36,7 +37,10 @@ extension LayerEmitter {
         case .globalAverage:
             let vectors = c / unit.lanes
             let width = (1...min(8, vectors)).reversed().first { vectors % $0 == 0 } ?? 1
-            var body = ["for (long c = 0; c < \(c); c += \(width) * VL) {", "    const float *q = x + c;"]
+            let group = width * unit.lanes, groups = shares.range(c / group, step: group)
+            var body = [
+                "for (long c = \(groups.first); c < \(groups.end); c += \(group)) {", "    const float *q = x + c;",
+            ]
             body.append("    V " + (0..<width).map { "a\($0) = V_ZERO" }.joined(separator: ", ") + ";")
             body.append("    for (long p = 0; p < \(x.pixels); ++p, q += \(xs)) {")
             for v in 0..<width { body.append("        a\(v) = V_ADD(a\(v), V_LOAD(q + \(v) * VL));") }
@@ -56,13 +60,13 @@ extension LayerEmitter {
                 value = "V_ADD(\(value), V_LOAD(r + p * \(stride(r)) + c))"
             }
             let body = [
-                "for (long p = 0; p < \(y.pixels); ++p)",
+                "for (long p = \(pixels.first); p < \(pixels.end); ++p)",
                 "    for (long c = 0; c < \(c); c += VL) V_STORE(y + p * \(ys) + c, \(layer.function(value)));",
             ]
             add(layer, "elementwise", parameters: parameters, scratch: 0, body: body)
         case .concat:
             parameters = [("y", .output(layer.output))]
-            var body = ["for (long p = 0; p < \(y.pixels); ++p) {"]
+            var body = ["for (long p = \(pixels.first); p < \(pixels.end); ++p) {"]
             var offset = 0
             for (i, input) in layer.inputs.enumerated() {
                 parameters.append(("part\(i)", .tensor(input)))

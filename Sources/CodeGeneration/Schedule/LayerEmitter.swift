@@ -5,10 +5,19 @@ struct ProgramStep: Sendable {
     /// Formal parameters in order: C name and what is passed.
     var parameters: [(name: String, operand: Operand)]
     var body: [String]
-    /// Floats of scratch, passed as `t`.
+    /// Declarations that every phase of the body begins with.
+    var setup: [String] = []
+    /// Floats of scratch, passed as `t`; each share has its own.
     var scratch: Int
+    /// Floats of scratch that all shares see, passed as `common`.
+    var commonScratch = 0
     /// Multiply-adds of the layers it computes, by their definition.
     var macs: Int
+
+    /// A line of the body: what follows begins when every share has come this far.
+    static let barrier = "/* barrier */"
+    /// The same; what follows is too small to be shared.
+    static let aloneBarrier = "/* barrier, then share 0 alone */"
 
     enum Operand: Hashable, Sendable {
         case tensor(Int)
@@ -31,7 +40,11 @@ struct LayerEmitter {
         var winograd: Int?
         /// Rows of the result that a fused block computes at once; `nil` for as many as the cache holds.
         var band: Int?
+        /// What the shares of several threads are made of; `nil` for the model's choice.
+        var split: Split?
     }
+
+    var shares: Shares { unit.shares }
 
     init(_ program: LayerProgram, unit: VectorUnit, options: Options = Options()) {
         self.program = program
@@ -91,7 +104,7 @@ struct LayerEmitter {
 
     mutating func add(
         _ layer: Layer, _ kind: String, parameters: [(name: String, operand: ProgramStep.Operand)], scratch: Int,
-        body: [String],
+        body: [String], setup: [String] = [], commonScratch: Int = 0,
         with others: [Layer] = []
     ) {
         let t = program.tensors[layer.output]
@@ -99,7 +112,8 @@ struct LayerEmitter {
             ProgramStep(
                 name: "step\(steps.count)_\(kind)", comment: "\(layer.name) -> \(t.channels)x\(t.height)x\(t.width)",
                 parameters: parameters,
-                body: body, scratch: scratch, macs: ([layer] + others).reduce(0) { $0 + program.macs($1) }))
+                body: body, setup: setup, scratch: scratch, commonScratch: commonScratch,
+                macs: ([layer] + others).reduce(0) { $0 + program.macs($1) }))
     }
 
     // MARK: Dense
@@ -122,7 +136,7 @@ struct LayerEmitter {
             kernel.pixelStride = stride(layer.inputs[0])
             let packed = PackedMatrix(
                 layer.weights, bias: layer.bias, outputs: y.channels, inputs: x.channels, taps: 1, pixels: y.pixels,
-                unit: unit, blob: &blob)
+                unit: unit, split: split(layer), blob: &blob)
             let run = PackedMatrix.Run(x: "x", y: "y", yStride: ys, residual: residual)
             let body = packed.loops(kernel, run: run, library: &library, scale: layer.scale.map { _ in "s" })
             let widest = packed.tiling.parts.map(\.vectors).max() ?? 1
@@ -135,7 +149,8 @@ struct LayerEmitter {
             let stem = Stem(layer: layer, window: window, x: x, y: y, rows: stemRows(y, ys, x, window), unit: unit)
             let packed = stem.pack(blob: &blob, unit: unit)
             var body = stem.table
-            body.append("for (long y0 = 0; y0 < \(y.height); y0 += \(stem.rows)) {")
+            let share = shares.range(y.height / stem.rows, step: stem.rows)
+            body.append("for (long y0 = \(share.first); y0 < \(share.end); y0 += \(stem.rows)) {")
             body += stem.copy(first: "y0", last: "y0 + \(stem.rows)", into: "t").map { "    " + $0 }
             let run = PackedMatrix.Run(
                 x: "x1", y: "y1", yStride: ys, residual: nil,
@@ -157,18 +172,20 @@ struct LayerEmitter {
         // Rows of the input with their border go to scratch, band by band; the taps are offsets into that.
         let xs = stride(layer.inputs[0]), cs = unit.vectors(x.channels) * unit.lanes
         let point = window.size == 1 && window.top == 0 && window.left == 0
+        let split = split(layer)
         let packed = PackedMatrix(
             layer.weights, bias: layer.bias, outputs: y.channels, inputs: x.channels, taps: window.size * window.size,
-            pixels: y.width,
-            unit: unit, blob: &blob)
+            pixels: y.width, unit: unit, split: split == .channels ? .channels : nil, blob: &blob)
+        let rowShares = split == .channels ? Shares.whole : shares
         var body: [String] = []
         var run = PackedMatrix.Run(
             x: "x1", y: "y1", yStride: ys, residual: residual.map { .init(base: "r1", stride: $0.stride) })
         let r1 = residual.map { " const float *r1 = r + i1 * \(y.width * $0.stride);" } ?? ""
         if point {
             kernel.pixelStride = window.stride * xs
+            let share = rowShares.range(y.height)
             run.prologue = [
-                "for (long i1 = 0; i1 < \(y.height); ++i1) {",
+                "for (long i1 = \(share.first); i1 < \(share.end); ++i1) {",
                 "const float *x1 = x + i1 * \(window.stride * x.width * xs); float *y1 = y + i1 * \(y.width * ys);"
                     + r1,
             ]
@@ -181,9 +198,10 @@ struct LayerEmitter {
         let columns = (y.width - 1) * window.stride + reach + 1
         let cst = cs % 512 == 0 ? cs + unit.lanes : cs
         let rowFloats = columns * cst
-        let band = divisor(of: y.height) {
+        let band = sharedDivisor(of: y.height, rowShares) {
             ($0 - 1) * window.stride + reach + 1 <= max(reach + 1, unit.l2 / 16 / rowFloats)
         }
+        let share = rowShares.range(y.height / band, step: band)
         let inner = min(x.width, columns - window.left)
         let tableOffsets = (0..<window.size).flatMap { ky in
             (0..<window.size).map { kx in (ky * window.dilation * columns + kx * window.dilation) * cst }
@@ -192,7 +210,7 @@ struct LayerEmitter {
             "static const int taps[\(tableOffsets.count)] = {\(tableOffsets.map(String.init).joined(separator: ", "))};"
         )
         body += [
-            "for (long y0 = 0; y0 < \(y.height); y0 += \(band)) {",
+            "for (long y0 = \(share.first); y0 < \(share.end); y0 += \(band)) {",
             "    for (long i = 0; i < \((band - 1) * window.stride + reach + 1); ++i) {",
             "        long j = y0 * \(window.stride) - \(window.top) + i;",
             "        float *d = t + i * \(rowFloats);",
@@ -235,8 +253,54 @@ struct LayerEmitter {
         return tile > 0 ? Winograd(tile: tile) : nil
     }
 
+    /// What the shares of a dense layer are made of, by the schedule or else by the model.
+    func split(_ layer: Layer) -> Split {
+        options.split ?? defaultSplit(layer)
+    }
+
+    /// The split whose dearest share costs least: multiply-adds in the tiling's cycles, against what has to be streamed.
+    ///
+    /// By channels a share streams its own weights and all inputs; by rows all weights and its own inputs.
+    func defaultSplit(_ layer: Layer) -> Split {
+        guard case .dense(let window) = layer.kind, unit.threads > 1 else { return .rows }
+        let x = program.tensors[layer.inputs[0]], y = program.tensors[layer.output]
+        if x.planes { return .rows }
+        let n = Double(unit.threads), weights = Double(layer.weights.count) * 4,
+            inputs = Double(x.pixels * x.channels) * 4
+        if isWinogradCase(layer, window), let choice = winograd(x, y) {
+            // Transformed inputs have their place in every second cache, or weights do.
+            let positions = Double(choice.positions), m = choice.tile
+            let tiles = Double(((y.height + m - 1) / m) * ((y.width + m - 1) / m))
+            return weights / 9 * positions > tiles * positions * Double(x.channels) * 4 ? .channels : .rows
+        }
+        func cost(_ split: Split) -> Double {
+            let depth = x.channels * window.size * window.size, vectors = unit.vectors(y.channels)
+            let cycles: Double
+            if window.isPoint {
+                cycles = Tiling(pixels: y.pixels, vectors: vectors, depth: depth, unit: unit, split: split)
+                    .cost(depth: depth, unit: unit, split: split)
+            } else {
+                let rows = Tiling(
+                    pixels: y.width, vectors: vectors, depth: depth, unit: unit,
+                    split: split == .channels ? .channels : nil)
+                let total = rows.cost(depth: depth, unit: unit, split: split == .channels ? .channels : nil)
+                cycles = total * Double(y.height) * (split == .rows ? shares.largest(y.height) : 1)
+            }
+            let bytes = split == .channels ? weights / n + inputs : weights + inputs / n
+            return max(cycles, bytes / 10) + bytes / 40
+        }
+        return cost(.channels) < cost(.rows) ? .channels : .rows
+    }
+
+    /// The largest divisor of `n` that satisfies the condition; one that gives all shares as much, where there is one.
+    func sharedDivisor(of n: Int, _ shares: Shares, where fits: (Int) -> Bool) -> Int {
+        guard shares.count > 1 else { return divisor(of: n, where: fits) }
+        let choices = (1...n).filter { n % $0 == 0 && (fits($0) || $0 == 1) }
+        return choices.min { (shares.largest(n / $0), -$0) < (shares.largest(n / $1), -$1) } ?? 1
+    }
+
     func stemRows(_ y: LayerTensor, _ ys: Int, _ x: LayerTensor, _ window: LayerWindow) -> Int {
-        divisor(of: y.height) {
+        sharedDivisor(of: y.height, shares) {
             (($0 - 1) * window.stride + window.size) * x.channels * (x.width + 2 * window.left) * 4 <= unit.l1
         }
     }

@@ -103,13 +103,16 @@ struct Tiling: Hashable, Sendable {
 
     /// The cheapest tiling by a model of the pipeline: multiply-adds or loads for each `k`, and a fixed cost a tile.
     ///
-    /// - Parameter half: whether the upper half of the last vector is padding.
-    init(pixels: Int, vectors: Int, depth: Int, unit: VectorUnit, half: Bool = false) {
+    /// - Parameters:
+    ///   - half: whether the upper half of the last vector is padding.
+    ///   - split: what the shares of several threads are made of; the dearest share counts.
+    init(pixels: Int, vectors: Int, depth: Int, unit: VectorUnit, half: Bool = false, split: Split? = nil) {
+        let tiles = split == .rows ? unit.threads : 1
         func part(_ width: Int, _ panels: Int, half: Bool = false) -> Part? {
             guard panels > 0, width > 0, let limit = Self.pixelLimit(width, unit) else { return nil }
             return Part(
-                vectors: width, panels: panels, pixels: Self.split(pixels, limit), width: width * unit.lanes, half: half
-            )
+                vectors: width, panels: panels, pixels: Self.split(pixels, limit, tiles), width: width * unit.lanes,
+                half: half)
         }
         var best: (cost: Double, parts: [Part])?
         for last in half ? 1...min(vectors, 3) : 0...0 {
@@ -118,10 +121,7 @@ struct Tiling: Hashable, Sendable {
                 let parts = [part(width, whole / width), part(whole % width, 1), part(last, 1, half: half)]
                     .compactMap { $0 }
                 guard parts.reduce(0, { $0 + $1.vectors * $1.panels }) == vectors else { continue }
-                let cost = parts.reduce(0.0) { sum, part in
-                    sum + Double(part.panels)
-                        * part.pixels.reduce(0.0) { $0 + Double($1[1]) * Self.cost($1[0], part, depth, unit) }
-                }
+                let cost = Self.cost(parts, depth, unit, split)
                 if best == nil || cost < best!.cost * 0.999 { best = (cost, parts) }
             }
         }
@@ -130,7 +130,7 @@ struct Tiling: Hashable, Sendable {
 
     /// How `pixels` are cut for panels of the given width: `(size, count)`, larger first.
     static func pieces(_ pixels: Int, vectors: Int, _ unit: VectorUnit) -> [[Int]] {
-        split(pixels, pixelLimit(vectors, unit) ?? 1)
+        split(pixels, pixelLimit(vectors, unit) ?? 1, 1)
     }
 
     /// C loops over the panels; `body` is given the C expression of a panel's first column.
@@ -153,12 +153,31 @@ struct Tiling: Hashable, Sendable {
         return limit > 0 ? limit : nil
     }
 
-    /// Equal shares, none above `limit`.
-    private static func split(_ pixels: Int, _ limit: Int) -> [[Int]] {
-        let tiles = (pixels + limit - 1) / limit
+    /// Equal tiles, none above `limit`; where there are enough pixels, a multiple of `multiple` of them.
+    private static func split(_ pixels: Int, _ limit: Int, _ multiple: Int) -> [[Int]] {
+        let least = (pixels + limit - 1) / limit, rounded = (least + multiple - 1) / multiple * multiple
+        let tiles = rounded <= pixels ? rounded : least
         let size = pixels / tiles, larger = pixels % tiles
         return (larger > 0 ? [[size + 1, larger]] : []) + [[size, tiles - larger]]
     }
+
+    /// The cost of all panels, or of the dearest share of them.
+    private static func cost(_ parts: [Part], _ depth: Int, _ unit: VectorUnit, _ split: Split?) -> Double {
+        let shares = unit.shares
+        func tiles(_ part: Part) -> [Double] {
+            part.pixels.flatMap { [Double](repeating: cost($0[0], part, depth, unit), count: $0[1]) }
+        }
+        switch split {
+        case .rows?: return parts.reduce(0.0) { $0 + Double($1.panels) * shares.most(tiles($1)) }
+        case .channels?:
+            return shares.most(
+                parts.flatMap { [Double](repeating: tiles($0).reduce(0, +), count: $0.panels) })
+        case nil: return parts.reduce(0.0) { $0 + Double($1.panels) * tiles($1).reduce(0, +) }
+        }
+    }
+
+    /// The cost of this tiling's dearest share, or of all of it, in cycles by the model.
+    func cost(depth: Int, unit: VectorUnit, split: Split?) -> Double { Self.cost(parts, depth, unit, split) }
 
     private static func cost(_ m: Int, _ part: Part, _ depth: Int, _ unit: VectorUnit) -> Double {
         let n = part.vectors, tile = Double(m * n) - (part.half ? 0.4 * Double(m) : 0)

@@ -43,6 +43,22 @@ struct ProductKernel: ScheduledKernel {
         return shape
     }
 
+    /// What the shares of a product are made of where the schedule leaves it open.
+    static func defaultSplit(_ shape: Shape, _ unit: VectorUnit) -> Split {
+        let layer = Layer(
+            kind: .dense(LayerWindow()), inputs: [0], output: 1,
+            weights: [Float](repeating: 0, count: shape.depth * shape.columns))
+        return LayerEmitter(LayerProgram(tensors: tensors(shape), layers: [layer], input: 0, output: 1), unit: unit)
+            .defaultSplit(layer)
+    }
+
+    /// The operand and the result as one row of pixels.
+    private static func tensors(_ shape: Shape) -> [LayerTensor] {
+        [shape.depth, shape.columns].map {
+            LayerTensor(height: 1, width: shape.rows, channels: $0, pixelStride: $0)
+        }
+    }
+
     /// Whether the node can have this kernel.
     static func takes(_ op: any Operator, _ x: [TensorType], _ y: TensorType, constants: [Bool], _ unit: VectorUnit)
         -> Bool
@@ -63,11 +79,8 @@ struct ProductKernel: ScheduledKernel {
                 for k in 0..<shape.depth { weights[n * shape.depth + k] = rows[k * shape.columns + n] }
             }
         }
-        func tensor(_ channels: Int) -> LayerTensor {
-            LayerTensor(height: 1, width: shape.rows, channels: channels, pixelStride: channels)
-        }
         var program = LayerProgram(
-            tensors: [tensor(shape.depth), tensor(shape.columns)],
+            tensors: tensors(shape),
             layers: [
                 Layer(
                     kind: .dense(LayerWindow()), inputs: [0], output: 1, weights: weights,
@@ -80,11 +93,11 @@ struct ProductKernel: ScheduledKernel {
         places.weights = 1
         places.dropped = shape.bias.map { [$0] } ?? []
         if let residual = shape.residual {
-            program.tensors.append(tensor(shape.columns))
+            program.tensors.append(program.tensors[1])
             program.layers[0].residual = 2
             places.places[2] = .operand(residual)
         }
-        var emitter = LayerEmitter(program, unit: unit)
+        var emitter = LayerEmitter(program, unit: unit, options: .init(split: try site.split()))
         emitter.emit()
         return places.code(emitter)
     }

@@ -38,9 +38,11 @@ struct RowKernel: ScheduledKernel {
         func fill(_ value: String) -> String {
             padded ? "    for (long i = \(length); i < \(whole); ++i) t[i] = \(value);\n" : ""
         }
-        var text = "for (long r = 0; r < \(rows); ++r) {\n"
+        let share = unit.shares.range(rows)
+        var text = "for (long r = \(share.first); r < \(share.end); ++r) {\n"
         if padded {
-            text += "    float *const t = scratch;\n    const float *const q = t;\n    float *const o = t;\n"
+            let own = unit.threads > 1 ? "(float *)scratch + part * \(whole)" : "scratch"
+            text += "    float *const t = \(own);\n    const float *const q = t;\n    float *const o = t;\n"
             text += "    memcpy(t, x0 + r * \(length), \(length * 4));\n"
         } else {
             text += "    const float *const q = x0 + r * \(length);\n    float *const o = y0 + r * \(length);\n"
@@ -98,8 +100,8 @@ struct RowKernel: ScheduledKernel {
         if padded { text += "    memcpy(y0 + r * \(length), t, \(length * 4));\n" }
         text += "}\n"
         return NodeCode(
-            CBody(text, mathFunctions: math, scratchBytes: padded ? whole * 4 : 0),
-            support: [NodeCode.Fragment("vector\(lanes)", VectorPrelude.text(lanes))])
+            CBody(text, mathFunctions: math, scratchBytes: padded ? whole * 4 * unit.threads : 0),
+            support: [NodeCode.Fragment("vector\(lanes)", VectorPrelude.text(lanes))], shares: unit.threads)
     }
 }
 
@@ -124,21 +126,25 @@ struct BatchedProductKernel: ScheduledKernel {
             throw ExportError(
                 .invalid, "kernel 'batched_product' does not know \(site.node.op.mnemonic) of these types")
         }
-        let batches = d.batch.reduce(1, *), vectors = unit.vectors(d.n), padded = vectors * lanes
+        let batches = d.batch.reduce(1, *), vectors = unit.vectors(d.n)
         let tiling = Tiling(pixels: d.m, vectors: vectors, depth: d.k, unit: unit)
         var library = KernelLibrary(unit)
-        let copies = d.n % lanes != 0, ys = copies ? padded : d.n
+        let copies = d.n % lanes != 0
         let widest = tiling.parts.map(\.vectors).max()! * lanes
-        var text = "static const float zero[\(widest)] = {0};\nfloat *const panel = scratch;\n"
+        // Each share has a panel of its own, and room for its result where that ends within a vector.
+        let own = (widest * (d.k + (copies ? d.m : 0)) + 15) / 16 * 16
+        let at = unit.threads > 1 ? "(float *)scratch + part * \(own)" : "scratch"
+        var text = "static const float zero[\(widest)] = {0};\nfloat *const panel = \(at);\n"
         if copies { text += "float *const result = panel + \(widest * d.k);\n" }
-        text += "for (long batch = 0; batch < \(batches); ++batch) {\n"
-        text += "    const float *const a = x0 + batch * \(d.m * d.k), *const b = x1 + batch * \(d.k * d.n);\n"
-        text += copies ? "    float *const y = result;\n" : "    float *const y = y0 + batch * \(d.m * d.n);\n"
         var channel = 0
         for part in tiling.parts {
-            let width = part.vectors * lanes
+            let width = part.vectors * lanes, share = unit.shares.range(batches * part.panels),
+                ys = copies ? width : d.n
+            text += "{\n    for (long each = \(share.first); each < \(share.end); ++each) {\n"
             text +=
-                "    for (long p = 0; p < \(part.panels); ++p) {\n        const long c = \(channel) + p * \(width);\n"
+                "        const long batch = each / \(part.panels), c = \(channel) + each % \(part.panels) * \(width);\n"
+            text += "        const float *const a = x0 + batch * \(d.m * d.k), *const b = x1 + batch * \(d.k * d.n);\n"
+            text += "        float *const y = \(copies ? "result" : "y0 + batch * \(d.m * d.n) + c");\n"
             text +=
                 "        const long n = \(d.n) - c < \(width) ? \(d.n) - c : \(width);\n        for (long k = 0; k < \(d.k); ++k) {\n"
             text +=
@@ -152,19 +158,18 @@ struct BatchedProductKernel: ScheduledKernel {
                     MatrixKernel(pixels: piece[0], vectors: part.vectors, pixelStride: d.k, prefetches: 0))
                 text +=
                     "        for (long i = 0; i < \(piece[1]); ++i) \(name)(a + (\(row) + i * \(piece[0])) * \(d.k), panel, zero, "
-                text += "y + (\(row) + i * \(piece[0])) * \(ys) + c, \(d.k), \(ys), panel);\n"
+                text += "y + (\(row) + i * \(piece[0])) * \(ys), \(d.k), \(ys), panel);\n"
                 row += piece[0] * piece[1]
             }
-            text += "    }\n"
+            if copies {
+                text += "        for (long i = 0; i < \(d.m); ++i) "
+                text += "memcpy(y0 + (batch * \(d.m) + i) * \(d.n) + c, result + i * \(width), (size_t)n * 4);\n"
+            }
+            text += "    }\n}\n"
             channel += width * part.panels
         }
-        if copies {
-            text += "    for (long i = 0; i < \(d.m); ++i) "
-            text += "memcpy(y0 + (batch * \(d.m) + i) * \(d.n), result + i * \(padded), \(d.n * 4));\n"
-        }
-        text += "}\n"
         var support = [NodeCode.Fragment("vector\(lanes)", VectorPrelude.text(lanes))]
         for kernel in library.kernels { support.append(NodeCode.Fragment(kernel.name, kernel.source)) }
-        return NodeCode(CBody(text, scratchBytes: (widest * d.k + (copies ? d.m * padded : 0)) * 4), support: support)
+        return NodeCode(CBody(text, scratchBytes: own * unit.threads * 4), support: support, shares: unit.threads)
     }
 }

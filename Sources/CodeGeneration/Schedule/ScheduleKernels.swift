@@ -17,24 +17,26 @@ public func scheduleKernels(for unit: VectorUnit, exact: Bool) -> Pass {
         let scheduled = try graph.rewritten { node, operands, g throws(PassError) in
             try layouts.rewrite(node, operands, &g, exact: exact)
         }
-        return withPlainOutputs(scheduled)
+        return withPlainOutputs(scheduled, unit)
     }
 }
 
 /// The caller gets row-major tensors.
-private func withPlainOutputs(_ graph: Graph) -> Graph {
+private func withPlainOutputs(_ graph: Graph, _ unit: VectorUnit) -> Graph {
     guard graph.types(of: graph.outputs).contains(where: { $0.layout != .plain }) else { return graph }
     var g = GraphBuilder(name: graph.name)
     let inputs = zip(graph.inputNames, graph.inputs).map { g.input($0, graph.type(of: $1)) }
     let outputs = g.inline(graph, inputs: inputs).map { value in
         let type = g.type(of: value)
-        return type.layout == .plain ? value : reordered(value, to: type.plain, &g)
+        return type.layout == .plain ? value : reordered(value, to: type.plain, unit, &g)
     }
     return g.finish(outputs: outputs, names: graph.outputNames)
 }
 
-private func reordered(_ value: Value, to type: TensorType, _ g: inout GraphBuilder) -> Value {
-    let node = Node(Reorder(), [], [], schedule: Schedule([Attribute("kernel", .string(ReorderKernel.name))]))
+private func reordered(_ value: Value, to type: TensorType, _ unit: VectorUnit, _ g: inout GraphBuilder) -> Value {
+    var schedule = Schedule([Attribute("kernel", .string(ReorderKernel.name))])
+    if unit.threads > 1 { schedule["threads"] = .integer(unit.threads) }
+    let node = Node(Reorder(), [], [], schedule: schedule)
     return g.copy(node, operands: [value], types: [type])[0]
 }
 
@@ -101,7 +103,7 @@ private struct LayoutChoice {
         let type = g.type(of: value)
         guard isImage(type), type.layout == .plain else { return value }
         if let known = packed[value] { return known }
-        let twin = reordered(value, to: type.with(layout: layout(type)), &g)
+        let twin = reordered(value, to: type.with(layout: layout(type)), unit, &g)
         packed[value] = twin
         return twin
     }
@@ -110,7 +112,7 @@ private struct LayoutChoice {
         let type = g.type(of: value)
         guard type.layout != .plain else { return value }
         if let known = plain[value] { return known }
-        let twin = reordered(value, to: type.plain, &g)
+        let twin = reordered(value, to: type.plain, unit, &g)
         plain[value] = twin
         return twin
     }
@@ -133,6 +135,7 @@ private struct LayoutChoice {
         let types = graph.types(of: node.results).map {
             isSpatial && isImage($0) ? $0.with(layout: layout($0)) : $0
         }
+        if unit.threads > 1 { schedule["threads"] = .integer(unit.threads) }
         if kernel == ConvolutionKernel.name {
             var constants: [Int: Literal] = [:]
             for (i, operand) in operands.enumerated() { constants[i] = g.constant(of: operand) }
@@ -146,6 +149,12 @@ private struct LayoutChoice {
             } catch { throw PassError(error.description) }
             if let winograd = choice.winograd { schedule["winograd"] = .integer(winograd) }
             if let band = choice.band { schedule["band"] = .integer(band) }
+            if let split = choice.split { schedule["split"] = .string(split.rawValue) }
+        }
+        if kernel == ProductKernel.name, unit.threads > 1,
+            let shape = ProductKernel.shape(node.op, g.types(of: operands), types[0])
+        {
+            schedule["split"] = .string(ProductKernel.defaultSplit(shape, unit).rawValue)
         }
         return g.copy(Node(node.op, [], [], name: node.name, schedule: schedule), operands: operands, types: types)
     }
@@ -173,4 +182,5 @@ private struct LayoutChoice {
 struct ScheduleChoice {
     var winograd: Int?
     var band: Int?
+    var split: Split?
 }

@@ -12,8 +12,24 @@ extension NodeSite {
                 .invalid, "\(node.op.mnemonic): a kernel's schedule needs lanes (4, 8 or 16) and registers (8 to 32)")
         }
         var unit = VectorUnit(lanes: lanes, registers: registers)
+        if let threads = decision("threads") {
+            guard (1...64).contains(threads) else {
+                throw ExportError(.invalid, "\(node.op.mnemonic): a schedule has 1 to 64 threads, found \(threads)")
+            }
+            unit.threads = threads
+        }
         if case .integer(let bytes)? = node.schedule["cache"], bytes > 0 { unit.l2 = bytes }
         return unit
+    }
+
+    /// The schedule's `split`; `nil` where it leaves that open.
+    func split() throws(ExportError) -> Split? {
+        guard let value = node.schedule["split"] else { return nil }
+        guard case .string(let name) = value, let split = Split(rawValue: name) else {
+            let known = Split.allCases.map(\.rawValue).joined(separator: " or ")
+            throw ExportError(.invalid, "\(node.op.mnemonic): a schedule's split is \(known), found \(value)")
+        }
+        return split
     }
 
     func decision(_ name: String) -> Int? {
@@ -94,6 +110,7 @@ struct ConvolutionKernel: ScheduledKernel {
         try lower(site, unit, &program, &places)
         let emitter = LayerEmitter(program, unit: unit)
         var choice = ScheduleChoice()
+        if unit.threads > 1 { choice.split = emitter.programSplit() }
         for (i, layer) in program.layers.enumerated() {
             switch layer.kind {
             case .dense(let window) where emitter.isWinogradCase(layer, window):
@@ -101,7 +118,7 @@ struct ConvolutionKernel: ScheduledKernel {
                     exact
                     ? 0 : emitter.winograd(program.tensors[layer.inputs[0]], program.tensors[layer.output])?.tile ?? 0
                 choice.winograd = max(choice.winograd ?? 0, tile)
-            case .depthwise, .maximum:
+            case .depthwise where choice.split != .channels, .maximum where choice.split != .channels:
                 let next = i + 1 < program.layers.count ? program.layers[i + 1] : nil
                 choice.band = emitter.defaultBand(
                     producer: i > 0 ? program.layers[i - 1] : nil, middle: layer, project: next)
@@ -128,7 +145,9 @@ struct ConvolutionKernel: ScheduledKernel {
         var places = LayerCode()
         try lower(site, unit, &program, &places)
         var emitter = LayerEmitter(
-            program, unit: unit, options: .init(winograd: site.decision("winograd"), band: site.decision("band")))
+            program, unit: unit,
+            options: .init(
+                winograd: site.decision("winograd"), band: site.decision("band"), split: try site.split()))
         emitter.emit()
         return (places.code(emitter), emitter)
     }
@@ -204,6 +223,7 @@ struct ConvolutionKernel: ScheduledKernel {
         program.tensors = [try site.tensor(site.results[0], unit)]
         places.places[0] = .result(0)
         places.weights = 1
+        places.independent = true
         var offset = 0
         for (i, branch) in op.branches.enumerated() {
             program.tensors.append(try site.tensor(site.operands[3 * i], unit))
@@ -318,12 +338,13 @@ struct ReorderKernel: ScheduledKernel {
                 return ("(n * \(p) + p) * \(stride) + c", stride)
             }
         }
-        let x = index(from), y = index(to)
-        var code = "for (size_t n = 0; n < \(n); ++n)\n    for (size_t p = 0; p < \(p); ++p) {\n"
-        code += "        for (size_t c = 0; c < \(c); ++c) y0[\(y.index)] = x0[\(x.index)];\n"
+        let x = index(from), y = index(to), threads = max(1, min(site.decision("threads") ?? 1, 64))
+        let share = Shares(count: threads).range(p)
+        var code = "for (long n = 0; n < \(n); ++n)\n    for (long p = \(share.first); p < \(share.end); ++p) {\n"
+        code += "        for (long c = 0; c < \(c); ++c) y0[\(y.index)] = x0[\(x.index)];\n"
         if to.layout != .plain, y.stride > c {
-            code += "        for (size_t c = \(c); c < \(y.stride); ++c) y0[\(y.index)] = 0.0f;\n"
+            code += "        for (long c = \(c); c < \(y.stride); ++c) y0[\(y.index)] = 0.0f;\n"
         }
-        return NodeCode(CBody(code + "    }\n"))
+        return NodeCode(CBody(code + "    }\n"), shares: threads)
     }
 }

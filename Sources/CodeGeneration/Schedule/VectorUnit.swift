@@ -8,17 +8,22 @@ public struct VectorUnit: Hashable, Sendable {
     public var l1: Int
     /// Second-level cache, bytes, as far as one core may count on it.
     public var l2: Int
+    /// Threads that share each node's work.
+    public var threads: Int
 
-    public init(lanes: Int, registers: Int, l1: Int = 32 << 10, l2: Int = 1 << 20) {
+    public init(lanes: Int, registers: Int, l1: Int = 32 << 10, l2: Int = 1 << 20, threads: Int = 1) {
         self.lanes = lanes
         self.registers = registers
         self.l1 = l1
         self.l2 = l2
+        self.threads = threads
     }
 
     public static let avx512 = VectorUnit(lanes: 16, registers: 32)
     public static let avx2 = VectorUnit(lanes: 8, registers: 16, l2: 512 << 10)
     public static let neon = VectorUnit(lanes: 4, registers: 32, l2: 512 << 10)
+
+    var shares: Shares { Shares(count: threads) }
 
     /// What a load costs where a multiply-add costs 1: AVX-512 takes a broadcast as an operand of the multiply-add, the
     /// others spend an instruction and a load port on it.

@@ -10,6 +10,8 @@ struct CFunctions {
         var results: [ElementType]
         /// Operands that lie in the memory of result 0, by the byte at which they start there.
         var inPlace: [Int: Int]
+        /// Whether the body is called once for each share and phase.
+        var isShared = false
     }
 
     private(set) var text = ""
@@ -69,6 +71,12 @@ struct CFunctions {
             if !used.contains("y\(index)") { unused.append("y\(index)") }
         }
         if s.body.scratchBytes > 0 { parameters.append("void *restrict scratch") }
+        if s.isShared {
+            for parameter in ["part", "phase"] {
+                parameters.append("long \(parameter)")
+                if !used.contains(parameter) { unused.append(parameter) }
+            }
+        }
         var text = "MARTLET_FUNCTION void \(name)(\(parameters.joined(separator: ", ")))\n{\n"
         for line in locals { text += "    \(line)\n" }
         for parameter in unused { text += "    (void)\(parameter);\n" }

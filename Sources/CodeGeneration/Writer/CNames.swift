@@ -39,7 +39,7 @@ struct CNames {
         return short signed sizeof static static_assert static_cast struct switch template this thread_local throw true try
         typedef typeid typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq
         linux unix i386 arm mips sparc sun vax NULL NAN INFINITY HUGE_VAL assert errno stdin stdout stderr main I complex
-        imaginary huge_val min max near far hooks weights
+        imaginary huge_val min max near far hooks weights parallel
         """.split(whereSeparator: \.isWhitespace).map(String.init))
 }
 

@@ -91,6 +91,34 @@ extension CWriter {
         return text
     }
 
+    /// The pool behind the buffers, where the program knows threads; `MARTLET_NO_THREADS` leaves it out.
+    private func poolDefinition() -> String {
+        guard threads > 1 else { return "" }
+        return """
+            #ifndef MARTLET_NO_THREADS
+            #include "martlet_pool.h"
+            static martlet_pool pool;
+            static const \(name)_parallel parallel = {martlet_pool_run, &pool};
+            #endif
+
+
+            """
+    }
+
+    private func poolStart() -> String {
+        guard threads > 1 else { return "" }
+        return """
+            #ifndef MARTLET_NO_THREADS
+                if (martlet_pool_start(&pool, \(name)_THREADS)) {
+                    fprintf(stderr, "threads cannot be started\\n");
+                    return 2;
+                }
+                in.parallel = &parallel;
+            #endif
+
+            """
+    }
+
     private func ports(_ ports: [CProgram.Port], _ buffer: String) -> String {
         ports.enumerated().map { index, port in
             "    {\(port.name.cLiteral), \(buffer)_\(index), \(port.type.count), \(port.type.element.size), '\(kind(port.type.element))', \(tolerance(port.type.element))},\n"
@@ -142,7 +170,7 @@ extension CWriter {
         \(ports(inputs, "input"))    {0, 0, 0, 0, 0, 0}};
         static const struct port output_ports[] = {
         \(ports(outputs, "output"))    {0, 0, 0, 0, 0, 0}};
-        \(outputs.indices.map { "static unsigned char expected_\($0)[sizeof output_\($0)];\n" }.joined())static void *const expected[] = {\(outputs.indices.map { "expected_\($0), " }.joined())0};
+        \(poolDefinition())\(outputs.indices.map { "static unsigned char expected_\($0)[sizeof output_\($0)];\n" }.joined())static void *const expected[] = {\(outputs.indices.map { "expected_\($0), " }.joined())0};
 
         static double element(const unsigned char *data, char kind, size_t index)
         {
@@ -214,11 +242,30 @@ extension CWriter {
                 return 2;
             }
             for (size_t i = 0; output_ports[i].name; i++) failures += !agrees(&output_ports[i], expected[i]);
-            puts(failures ? "FAILED" : "ok");
+        \(poolCheck())    puts(failures ? "FAILED" : "ok");
             return failures != 0;
         }
 
         """
+    }
+
+    /// Runs a second time on the pool: the outputs should be the same bits.
+    private func poolCheck() -> String {
+        guard threads > 1 else { return "" }
+        return """
+            #ifndef MARTLET_NO_THREADS
+                for (size_t i = 0; output_ports[i].name; i++)
+                    memcpy(expected[i], output_ports[i].data, output_ports[i].count * output_ports[i].width);
+            \(poolStart())    status = \(name)_run(&in, &out, arena);
+                martlet_pool_stop(&pool);
+                for (size_t i = 0; output_ports[i].name; i++)
+                    if (status || memcmp(expected[i], output_ports[i].data, output_ports[i].count * output_ports[i].width)) {
+                        printf("%s: differs on %d threads\\n", output_ports[i].name, \(name)_THREADS);
+                        failures++;
+                    }
+            #endif
+
+            """
     }
 
     /// `bench_main.c`: times single runs; its last line is a JSON object.
@@ -295,13 +342,13 @@ extension CWriter {
                 }
 
                 """ : "")
-            \(profile)int main(int argc, char **argv)
+            \(poolDefinition())\(profile)int main(int argc, char **argv)
             {
                 const double budget = 1e3 * (argc > 1 ? atof(argv[1]) : 1.0);
                 uint32_t state = 2463534242u;
                 double start;
                 int runs = 0;
-            \(options.profile ? "    \(name)_hooks hooks;\n" : "")\(arguments())\(fills)    (void)state;
+            \(options.profile ? "    \(name)_hooks hooks;\n" : "")\(arguments())\(fills)\(poolStart())    (void)state;
             \(options.profile ? "    memset(&hooks, 0, sizeof hooks);\n" : "")    for (int i = 0; i < WARM_UP; i++) {
                     const int status = \(name)_run(&in, &out, arena);
                     if (status) {
@@ -382,7 +429,7 @@ extension CWriter {
         return """
             # C99; gcc needs to be told that a * b + c may be one instruction.
             CC ?= cc
-            CFLAGS ?= -std=c99 -O3 -march=native -ffp-contract=fast -Wall -Wextra -Wpedantic
+            CFLAGS ?= -std=c99 -O3 -march=native -ffp-contract=fast -Wall -Wextra -Wpedantic\(threads > 1 ? " -pthread -D_GNU_SOURCE -DMARTLET_POOL_PIN" : "")
 
             .PHONY: all \(tests)bench clean
             all: \(name).o

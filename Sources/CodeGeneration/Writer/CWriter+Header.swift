@@ -38,6 +38,7 @@ extension CWriter {
             text += "#define \(name)_WEIGHTS_HASH UINT64_C(0x\(String(weights.hash, radix: 16)))\n"
         }
         if hasHooks { text += hooks() }
+        if threads > 1 { text += parallel() }
         text += "\n/* Row-major tensors. Nothing may overlap the outputs. */\ntypedef struct {\n"
         for port in inputs { text += "    const \(port.type.element.cType) *\(port.field);\n" }
         if takesWeights {
@@ -45,7 +46,8 @@ extension CWriter {
                 "    const void *weights; /* the bytes of \(name)_weights.bin, at a multiple of \(CWeights.alignment) */\n"
         }
         if hasHooks { text += "    const \(name)_hooks *hooks; /* or null */\n" }
-        if inputs.isEmpty && !takesWeights && !hasHooks { text += "    const void *unused;\n" }
+        if threads > 1 { text += "    const \(name)_parallel *parallel; /* or null: the caller's thread alone */\n" }
+        if inputs.isEmpty && !takesWeights && !hasHooks && threads == 1 { text += "    const void *unused;\n" }
         text += "} \(name)_inputs;\n\ntypedef struct {\n"
         for port in outputs { text += "    \(port.type.element.cType) *\(port.field);\n" }
         if outputs.isEmpty { text += "    void *unused;\n" }
@@ -77,6 +79,29 @@ extension CWriter {
             \(prefix)COUNT \(port.type.count)
 
             """
+    }
+
+    /// The hook that hands out the shares of a step.
+    private func parallel() -> String {
+        """
+
+        /* How the work gets onto threads. Most steps are cut into \(name)_THREADS shares; `run` must call
+         * task(argument, part) once for every part from 0 to parts - 1, on any threads and in any order, and return when all
+         * calls have returned and what they wrote can be seen. Results are the same for any number of threads.
+         * martlet_pool.h has one made of POSIX threads. Runs at the same time need an arena each, and each its own `context`
+         * unless `run` may be called by several threads at once. */
+        #define \(name)_THREADS \(threads)
+        typedef struct {
+            void (*run)(void *context, void (*task)(void *argument, int part), void *argument, int parts);
+            void *context;
+        } \(name)_parallel;
+
+        """
+    }
+
+    /// The pool of threads that comes with a program of several shares.
+    func pool() -> [CProgram.File] {
+        threads > 1 ? [CProgram.File("martlet_pool.h", contents: PackageResources.pool_h)] : []
     }
 
     private func hooks() -> String {

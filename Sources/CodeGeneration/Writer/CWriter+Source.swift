@@ -84,9 +84,11 @@ extension CWriter {
             text +=
                 "#define MARTLET_HOOK(hook, arguments) if (inputs->hooks && inputs->hooks->hook) inputs->hooks->hook arguments;\n"
         }
+        if threads > 1 { text += sharing() }
         text += "\nint \(name)_run(const \(name)_inputs *inputs, const \(name)_outputs *outputs, void *memory)\n{\n"
         if storage.arenaBytes > 0 { text += "    unsigned char *const arena = memory;\n" }
         if takesWeights { text += "    const unsigned char *weights;\n" }
+        if threads > 1 { text += "    struct shared_call call;\n" }
         text += "    if (!inputs || !outputs\(storage.arenaBytes > 0 ? " || !memory" : "")) return 1;\n"
         let pointers =
             inputs.map { "!inputs->\($0.field)" } + outputs.map { "!outputs->\($0.field)" }
@@ -98,7 +100,35 @@ extension CWriter {
             text += "    (void)memory;\n"
         }
         if takesWeights { text += "    weights = inputs->weights;\n" }
+        if threads > 1 {
+            text += "    call.inputs = inputs;\n    call.outputs = outputs;\n"
+            if storage.arenaBytes > 0 { text += "    call.arena = arena;\n" }
+            if takesWeights { text += "    call.weights = weights;\n" }
+        }
         return text + "\n" + calls + "    return 0;\n}\n\n"
+    }
+
+    /// The tasks of all shared steps, and how they are handed out.
+    private func sharing() -> String {
+        """
+
+        /* What the shares of a step need to know of the run. */
+        struct shared_call {
+            const \(name)_inputs *inputs;
+            const \(name)_outputs *outputs;
+            unsigned char *arena;
+            const unsigned char *weights;
+        };
+
+        static void share(const \(name)_parallel *by, void (*task)(void *, int), void *argument, int parts)
+        {
+            int part;
+            if (by) by->run(by->context, task, argument, parts);
+            else for (part = 0; part < parts; ++part) task(argument, part);
+        }
+
+        \(tasks)
+        """
     }
 
     private func stepNames() -> String {

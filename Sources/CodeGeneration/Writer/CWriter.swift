@@ -41,8 +41,12 @@ struct CWriter {
     private(set) var weights = CWeights()
     private(set) var functions = CFunctions()
     private(set) var calls = ""
+    /// Functions that call one step's function for one share.
+    private(set) var tasks = ""
     private(set) var steps: [CProgram.Step] = []
     private(set) var copiesMemory = false
+    /// The most shares that a step has.
+    var threads: Int { codes.map { $0?.shares ?? 1 }.max() ?? 1 }
 
     init(_ graph: Graph, _ options: COptions) throws(ExportError) {
         self.graph = graph
@@ -104,7 +108,7 @@ struct CWriter {
         let step = steps.count
         steps.append(CProgram.Step(node: index, mnemonic: node.op.mnemonic, name: node.name, results: results))
         var signature = CFunctions.Signature(
-            body: code.body, operands: [:], results: results.map(\.element), inPlace: [:])
+            body: code.body, operands: [:], results: results.map(\.element), inPlace: [:], isShared: code.shares > 1)
         var arguments: [String] = []
         for (position, operand) in node.operands.enumerated() {
             if let packed = code.packed[position] {
@@ -128,7 +132,11 @@ struct CWriter {
         calls +=
             "    /* \(step): \(node.op.mnemonic)\(label) -> \(results.map(\.description).joined(separator: ", ")) */\n"
         if options.profile { calls += "    MARTLET_HOOK(begin, (inputs->hooks->context, \(step)))\n" }
-        calls += "    \(function)(\(arguments.joined(separator: ", ")));\n"
+        if code.shares > 1 {
+            writeShares(step, code, function, arguments)
+        } else {
+            calls += "    \(function)(\(arguments.joined(separator: ", ")));\n"
+        }
         if options.profile { calls += "    MARTLET_HOOK(end, (inputs->hooks->context, \(step)))\n" }
         if options.dump {
             for (result, value) in node.results.enumerated() {
@@ -136,6 +144,34 @@ struct CWriter {
                 calls +=
                     "    MARTLET_HOOK(value, (inputs->hooks->context, \(step), \(result), \(read(value)), \(bytes)))\n"
             }
+        }
+    }
+
+    /// One task for each phase, and the calls that hand them out.
+    private mutating func writeShares(_ step: Int, _ code: NodeCode, _ function: String, _ arguments: [String]) {
+        for (phase, kind) in code.phases.enumerated() {
+            func call(_ part: String) -> String {
+                "    \(function)(\((arguments + [part, "\(phase)"]).joined(separator: ", ")));\n"
+            }
+            guard kind == .shared else {
+                calls += call("0")
+                continue
+            }
+            let task = "task_\(step)" + (code.phases.count > 1 ? "_\(phase)" : "")
+            let pointers: [(word: String, declaration: String)] = [
+                ("inputs", "    const \(name)_inputs *const inputs = call->inputs;\n"),
+                ("outputs", "    const \(name)_outputs *const outputs = call->outputs;\n"),
+                ("arena", "    unsigned char *const arena = call->arena;\n"),
+                ("weights", "    const unsigned char *const weights = call->weights;\n"),
+            ]
+            var words = arguments.joined(separator: " ").words
+            if words.contains("ARENA") { words.insert("arena") }
+            if words.contains("WEIGHT"), takesWeights { words.insert("weights") }
+            tasks += "static void \(task)(void *argument, int part)\n{\n"
+            tasks += "    const struct shared_call *const call = argument;\n"
+            for (word, declaration) in pointers where words.contains(word) { tasks += declaration }
+            tasks += call("part") + "}\n\n"
+            calls += "    share(inputs->parallel, \(task), &call, \(code.shares));\n"
         }
     }
 
@@ -190,8 +226,8 @@ struct CWriter {
             sources.append(CProgram.File(name + "_weights.bin", contents: weights.blob))
         }
         return CProgram(
-            name: name, sources: sources, companions: try companions(), inputs: inputs, outputs: outputs,
+            name: name, sources: sources + pool(), companions: try companions(), inputs: inputs, outputs: outputs,
             arenaBytes: storage.arenaBytes, arenaAlignment: CStorage.alignment, weightBytes: weights.blob.count,
-            steps: steps)
+            steps: steps, threads: threads)
     }
 }

@@ -9,6 +9,19 @@ public struct NodeCode: Hashable, Sendable {
     /// C text that the body builds on, written once however many bodies name it.
     public var support: [Fragment]
 
+    /// How many shares the work has. More than one make the body a function of `part`, the share's number.
+    public var shares: Int
+    /// What runs one after another: more than one make the body a function of `phase` as well.
+    public var phases: [Phase]
+
+    /// A part of the work that begins when all of the part before has ended.
+    public enum Phase: Hashable, Sendable {
+        /// Every share has its own piece.
+        case shared
+        /// Too small to be shared: share 0 does it.
+        case alone
+    }
+
     /// A piece of C text that stands before the functions.
     public struct Fragment: Hashable, Sendable {
         public var name: String
@@ -20,10 +33,15 @@ public struct NodeCode: Hashable, Sendable {
         }
     }
 
-    public init(_ body: CBody, packed: [Int: Literal?] = [:], support: [Fragment] = []) {
+    public init(
+        _ body: CBody, packed: [Int: Literal?] = [:], support: [Fragment] = [], shares: Int = 1,
+        phases: [Phase] = [.shared]
+    ) {
         self.body = body
         self.packed = packed
         self.support = support
+        self.shares = shares
+        self.phases = phases
     }
 }
 

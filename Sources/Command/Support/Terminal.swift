@@ -21,6 +21,8 @@ enum Terminal {
     /// What cannot be said is not worth ending for.
     static func error(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8)) }
 
+    static func milliseconds(_ value: Double) -> String { String(format: "%.3f ms", value) }
+
     /// Rows as a table of aligned columns; numbers, and what looks like one, to the right.
     static func table(_ rows: [[String]]) -> String {
         let count = rows.map(\.count).max() ?? 0

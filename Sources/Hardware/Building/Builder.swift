@@ -64,6 +64,11 @@ public struct Builder: Sendable {
         var linkerFlags = compiler.linkerFlags
         var definitions: [String] = []
         if let startup = target.startup {
+            guard program.threads == 1 else {
+                throw HardwareError(
+                    .unsupported,
+                    "target \(target.name): bare metal has no threads, found a program of \(program.threads); use 1")
+            }
             switch startup {
             case .cortexM:
                 files.append(

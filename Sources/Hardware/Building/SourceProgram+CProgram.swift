@@ -13,6 +13,8 @@ extension SourceProgram {
         self.init(
             name: program.name, header: program.header,
             files: program.sources.map { File(name: $0.name, contents: $0.contents) },
-            inputs: program.inputs.map(port), outputs: program.outputs.map(port))
+            inputs: program.inputs.map(port), outputs: program.outputs.map(port),
+            flags: program.threads > 1 ? ["-pthread", "-D_GNU_SOURCE", "-DMARTLET_POOL_PIN"] : [],
+            threads: program.threads)
     }
 }

@@ -47,9 +47,12 @@ public struct SourceProgram: Hashable, Sendable {
     public var outputs: [Port]
     /// Compiler flags beyond the target's.
     public var flags: [String]
+    /// Shares of its steps; more than one are run by the pool of `martlet_pool.h`, which is then among the files.
+    public var threads: Int
 
     public init(
-        name: String, header: String, files: [File], inputs: [Port], outputs: [Port], flags: [String] = []
+        name: String, header: String, files: [File], inputs: [Port], outputs: [Port], flags: [String] = [],
+        threads: Int = 1
     ) {
         self.name = name
         self.header = header
@@ -57,6 +60,7 @@ public struct SourceProgram: Hashable, Sendable {
         self.inputs = inputs
         self.outputs = outputs
         self.flags = flags
+        self.threads = threads
     }
 
     /// Names the program by its contents.
@@ -121,8 +125,8 @@ public enum Harness: String, Hashable, Sendable {
             \(buffers(program.inputs, "program_in"))\(buffers(program.outputs, "program_out"))
             \(table(program.inputs, "program_in", "program_inputs"))
             \(table(program.outputs, "program_out", "program_outputs"))
-            static const \(program.name)_inputs program_in = {
-            \(fields(program.inputs, "program_in"))};
+            \(pool(program))static const \(program.name)_inputs program_in = {
+            \(fields(program.inputs, "program_in"))\(program.threads > 1 ? "    .parallel = &program_parallel,\n" : "")};
             static const \(program.name)_outputs program_out = {
             \(fields(program.outputs, "program_out"))};
 
@@ -149,6 +153,18 @@ public enum Harness: String, Hashable, Sendable {
 
             """
         return SourceProgram.File(name: "martlet_program.h", text: text)
+    }
+
+    /// The threads that share the steps, and `program_start`, which both harnesses call first.
+    private static func pool(_ program: SourceProgram) -> String {
+        guard program.threads > 1 else { return "static inline int program_start(void) { return 0; }\n" }
+        return """
+            #include "martlet_pool.h"
+            static martlet_pool program_pool;
+            static const \(program.name)_parallel program_parallel = {martlet_pool_run, &program_pool};
+            static inline int program_start(void) { return martlet_pool_start(&program_pool, \(program.threads)); }
+
+            """
     }
 
     private static func kind(_ type: String) -> String {

@@ -41,6 +41,10 @@ int main(int count, char **words) {
     if (most > MAX_SAMPLES) most = MAX_SAMPLES;
     if (most < 1) most = 1;
     if (least > most) least = most;
+    if (program_start()) {
+        fprintf(stderr, "error: threads cannot be started\n");
+        return 1;
+    }
     program_fill_inputs();
 
     double start = now_ms(), single = 0;

@@ -25,6 +25,7 @@ int main(int count, char **words) {
 
     memset(program_arena, 0xff, sizeof program_arena);
     for (int i = 0; i < PROGRAM_OUTPUTS; i++) memset(program_outputs[i].data, 0xff, program_outputs[i].bytes);
+    if (program_start()) return fail("threads cannot be started", PROGRAM_NAME);
     int status = program_run();
     if (status != 0) {
         fprintf(stderr, "error: the program's run function returned %d\n", status);

@@ -26,7 +26,7 @@ public struct MeasurementKey: Hashable, Sendable {
 /// Several processes may use the file at once.
 public struct MeasurementDatabase: Sendable {
     /// The version of the tables that this code reads and writes.
-    public static let schema = 1
+    public static let schema = 2
 
     public let path: String
     private let queue: DatabaseQueue
@@ -63,6 +63,23 @@ public struct MeasurementDatabase: Sendable {
                     + "use a newer martlet or another file"
             )
         }
+        guard version < schema else { return }
+        try database.execute(
+            sql: """
+                CREATE TABLE schedule (
+                    id INTEGER PRIMARY KEY,
+                    graph TEXT NOT NULL,
+                    target TEXT NOT NULL,
+                    compiler TEXT NOT NULL,
+                    machine TEXT NOT NULL,
+                    threads INTEGER NOT NULL,
+                    record TEXT NOT NULL,
+                    measured_at TEXT NOT NULL DEFAULT (datetime('now'))
+                );
+                CREATE INDEX schedule_key ON schedule (graph, target, compiler, machine, threads);
+                PRAGMA user_version = \(schema);
+                """)
+        // Version 1 had no schedules, and measurements as they still are.
         guard version == 0 else { return }
         try database.execute(
             sql: """
@@ -83,7 +100,6 @@ public struct MeasurementDatabase: Sendable {
                     measured_at TEXT NOT NULL DEFAULT (datetime('now'))
                 );
                 CREATE INDEX measurement_key ON measurement (program, target, compiler, machine, threads);
-                PRAGMA user_version = \(schema);
                 """)
     }
 
@@ -130,6 +146,42 @@ public struct MeasurementDatabase: Sendable {
                         measurement.rounds.map { "\($0)" }.joined(separator: " "), measurement.runs,
                         measurement.isStable,
                     ])
+            }
+        }
+    }
+
+    /// The newest schedule that was tuned under the key (whose program is the graph's fingerprint), if there is one.
+    ///
+    /// - Throws: ``HardwareError`` when the file is damaged or locked.
+    public func schedule(for key: MeasurementKey) throws(HardwareError) -> TunedSchedule? {
+        try attempt { queue throws in
+            try queue.read { database in
+                let text = try String.fetchOne(
+                    database,
+                    sql: """
+                        SELECT record FROM schedule
+                        WHERE graph = ? AND target = ? AND compiler = ? AND machine = ? AND threads = ?
+                        ORDER BY id DESC LIMIT 1
+                        """,
+                    arguments: [key.program, key.target, key.compiler, key.machine, key.threads])
+                return try text.map { try JSONDecoder().decode(TunedSchedule.self, from: Data($0.utf8)) }
+            }
+        }
+    }
+
+    /// Adds a tuned schedule; earlier ones under the same key stay.
+    ///
+    /// - Throws: ``HardwareError`` when the file is damaged, locked or the disk is full.
+    public func record(_ schedule: TunedSchedule, for key: MeasurementKey) throws(HardwareError) {
+        try attempt { queue throws in
+            let text = String(decoding: try JSONEncoder().encode(schedule), as: UTF8.self)
+            try queue.write { database in
+                try database.execute(
+                    sql: """
+                        INSERT INTO schedule (graph, target, compiler, machine, threads, record)
+                        VALUES (?, ?, ?, ?, ?, ?)
+                        """,
+                    arguments: [key.program, key.target, key.compiler, key.machine, key.threads, text])
             }
         }
     }

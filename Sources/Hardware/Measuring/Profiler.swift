@@ -113,9 +113,14 @@ public struct Profiler: Sendable {
     }
 
     private func key(_ program: SourceProgram, _ threads: Int) -> MeasurementKey {
+        key(program: program.fingerprint.description, threads: threads)
+    }
+
+    /// What figures of something with that fingerprint are kept under: target, compiler and machine go into it.
+    func key(program: String, threads: Int) -> MeasurementKey {
         let flags = (builder.flags + builder.compiler.flags + builder.compiler.linkerFlags).joined(separator: " ")
         return MeasurementKey(
-            program: program.fingerprint.description, target: target.name,
+            program: program, target: target.name,
             compiler: "\(builder.compilerVersion) \(flags)", machine: machine, threads: threads)
     }
 

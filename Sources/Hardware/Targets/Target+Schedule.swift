@@ -2,6 +2,14 @@ public import CodeGeneration
 public import IR
 public import Passes
 
+extension VectorUnit {
+    static let registerTiles = "register-tiles", winograd = "winograd"
+
+    /// What a schedule can be made without, to see what it brings: its optional passes, Winograd's transforms, and tiles
+    /// that use all vector registers.
+    public static let ablations = ["chain-convolutions", "fuse-blocks", "join-convolutions", winograd, registerTiles]
+}
+
 extension Target {
     /// What the fast kernels must know of the target; `nil` where it has no vectors of floats.
     public var vectorUnit: VectorUnit? {
@@ -21,12 +29,19 @@ extension Target {
     /// - Parameters:
     ///   - exact: whether convolutions are plain sums, without transforms that round differently.
     ///   - portable: whether every operator keeps its portable body.
+    ///   - threads: how many shares the steps of fast kernels have.
+    ///   - without: names among ``VectorUnit/ablations`` that are left out.
     /// - Throws: ``PassError`` naming the pass that failed.
     public func deployed(
-        _ graph: Graph, parameters: [String: Literal] = [:], exact: Bool = false, portable: Bool = false
+        _ graph: Graph, parameters: [String: Literal] = [:], exact: Bool = false, portable: Bool = false,
+        threads: Int = 1, without: Set<String> = []
     ) throws(PassError) -> Graph {
         let deployed = try Pipeline.deployment(parameters: parameters).run(graph)
-        guard !portable, let vectorUnit else { return deployed }
-        return try Pipeline.schedule(for: vectorUnit, exact: exact).run(deployed)
+        guard !portable, var vectorUnit else { return deployed }
+        vectorUnit.threads = threads
+        if without.contains(VectorUnit.registerTiles) { vectorUnit.registers = 8 }
+        var pipeline = Pipeline.schedule(for: vectorUnit, exact: exact || without.contains(VectorUnit.winograd))
+        pipeline.passes.removeAll { without.contains($0.name) }
+        return try pipeline.run(deployed)
     }
 }

@@ -4,7 +4,7 @@ extension RunReport {
         let title = "\(record.name): \(record.space) on \(record.target)"
         let sections = [
             section("Accuracy against latency", scatter(), scatterLegend, label: "accuracy against latency"),
-            network, latency, time, finalists, details,
+            network, latency, inferenceTime, time, finalists, details,
         ]
         return """
             <!doctype html>
@@ -116,6 +116,15 @@ extension RunReport {
         return
             "<section><div class=\"two\"><div><h2>Latency model</h2>\(prediction.rendered(label: "predicted against measured latency"))"
             + "<p class=\"note\">\(text)</p></div>\(second)</div></section>"
+    }
+
+    private var inferenceTime: String? {
+        guard let drawing = inference(), let steps = record.steps else { return nil }
+        let total = steps.reduce(0) { $0 + $1.milliseconds }
+        return section(
+            "Where an inference's time goes", drawing,
+            "The dearest of \(steps.count) steps of the winner's C, each timed in a build with hooks: "
+                + "\(decimal(total, 3)) ms together.", label: "time by step")
     }
 
     private var time: String? {

@@ -94,6 +94,25 @@ public struct RunReport: Sendable {
         return plot.svg
     }
 
+    /// Where an inference of the winner spends its time: a bar for each of the dearest steps, in order of execution.
+    func inference() -> SVG? {
+        guard let steps = record.steps else { return nil }
+        let total = steps.reduce(0) { $0 + $1.milliseconds }
+        guard total > 0 else { return nil }
+        let least = steps.map(\.milliseconds).sorted(by: >).prefix(16).last ?? 0
+        let shown = steps.filter { $0.milliseconds >= least }
+        let longest = shown.map(\.milliseconds).max() ?? total, row = 22.0, width = 860.0
+        var svg = SVG(width: width, height: row * Double(shown.count))
+        for (index, step) in shown.enumerated() {
+            let y = Double(index) * row, share = "\(decimal(100 * step.milliseconds / total, 1)) %"
+            svg.rectangle(
+                0, y + 3, max(step.milliseconds / longest * 300, 1), row - 6, radius: 3, "fill=\"var(--k5)\"",
+                title: "\(step.name): \(decimal(step.milliseconds, 4)) ms")
+            svg.text(310, y + 15, "\(share)  \(step.name)")
+        }
+        return svg
+    }
+
     /// Where the time of the run went: one bar, a piece per phase.
     func timeline() -> SVG? {
         let total = record.phases.reduce(0) { $0 + $1.seconds }

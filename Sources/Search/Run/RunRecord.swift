@@ -62,6 +62,14 @@ public struct RunRecord: Codable, Sendable {
         }
     }
 
+    /// A step of the winner's program and what it takes of one inference.
+    public struct Step: Hashable, Codable, Sendable {
+        public var name: String
+        public var milliseconds: Double
+
+        public init(name: String, milliseconds: Double) { (self.name, self.milliseconds) = (name, milliseconds) }
+    }
+
     public var formatVersion = 1
     /// What the run was asked to do; resuming goes by it.
     public var configuration: SearchConfiguration?
@@ -79,6 +87,8 @@ public struct RunRecord: Codable, Sendable {
     public var phases: [Phase] = []
     public var model: ModelQuality?
     public var winner: Winner?
+    /// Where an inference of the winner spends its time, in order; absent where the target's steps cannot be timed.
+    public var steps: [Step]?
     /// The drawing's contents.
     public var sketch: NetworkSketch?
     /// How to run the C, a line each.

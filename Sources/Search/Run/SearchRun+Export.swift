@@ -59,6 +59,7 @@ extension SearchRun {
         let flash = Double(try profiler.builder.size(of: SourceProgram(program)).flash)
         report(2, of: 5, "timing the C on \(target.name)")
         let latency = try finalLatency(program)
+        let steps = try stepTimes(deployed)
         report(4, of: 5, "writing ONNX")
         let onnxError = try exportONNX(graph, values, vectors, accuracy: test.accuracy, latency: latency)
 
@@ -83,6 +84,7 @@ extension SearchRun {
             (found.onnxError, found.cError, found.flash) = (onnxError, cError, flash)
             record.winner = found
             record.limits = kept
+            record.steps = steps
             record.howToRun = ["cd \(folder.c)", "make check bench"]
         }
         guard let broken = kept.first(where: { !(($0.winner ?? .infinity) <= $0.limit) }) else { return }
@@ -90,6 +92,16 @@ extension SearchRun {
             .failed,
             "\(broken.name): the winner needs \(broken.unit.text(broken.winner ?? .nan)), more than the limit "
                 + "\(broken.unit.text(broken.limit)). Search again with a lower limit or another seed.")
+    }
+
+    /// The time of each step of the winner, where the target is this machine.
+    private func stepTimes(_ deployed: Graph) throws -> [RunRecord.Step]? {
+        guard target.figures == .latency, case .local = target.runner else { return nil }
+        let times = try StepTimes(deployed, name: "winner", target: target, seconds: 0.3)
+        return zip(times.program.steps, times.milliseconds).map { step, time in
+            let name = [step.mnemonic, step.name, step.results.first?.description].compactMap { $0 }
+            return RunRecord.Step(name: name.joined(separator: " "), milliseconds: time)
+        }
     }
 
     /// The weights of the retrained winner with exact normalisation statistics.

@@ -37,7 +37,17 @@ SHIPPED = {
 TOLERANCE = 1e-4
 
 
-def inputs_of(session, shapes, bound):
+def page(random, shape):
+    """Lines of dark strokes on white: on noise a detector of text answers with nothing but zeros."""
+    import numpy
+    image = numpy.ones(shape)
+    for top in range(20, shape[2] - 30, 40):
+        strokes = numpy.repeat(random.integers(0, 2, (5, shape[3] // 8)), 4, 0).repeat(4, 1)
+        image[..., top:top + 20, 16:16 + strokes.shape[1]] -= 2 * strokes
+    return image
+
+
+def inputs_of(model, session, shapes, bound):
     """Random inputs: reals from a normal distribution; integers are bytes, or zeros and ones where shapes are not given."""
     import numpy
     random = numpy.random.default_rng(0)
@@ -49,6 +59,8 @@ def inputs_of(session, shapes, bound):
         shape = shapes.get(port.name, port.shape)
         if port.name in bound:
             values[port.name] = numpy.asarray(bound[port.name], kind)
+        elif model.endswith("_det_infer.onnx"):
+            values[port.name] = page(random, shape).astype(kind)
         elif kind.startswith("float"):
             values[port.name] = random.standard_normal(shape).astype(kind)
         else:
@@ -64,7 +76,7 @@ def make_data(model, folder, shapes, bound):
     settings.log_severity_level = 4
     settings.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
-    values = inputs_of(session, shapes, bound)
+    values = inputs_of(model, session, shapes, bound)
     os.makedirs(folder, exist_ok=True)
     for kind, names, tensors in [
         ("input", list(values), list(values.values())),

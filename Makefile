@@ -9,7 +9,9 @@
 #
 # make benchmark   the tables of docs/performance.md; PEERS, a Python, may have other runtimes
 #
-# make study   the slower checks of single-path search: trains the 125 networks of a small benchmark, and supernets
+# make study   the slower checks of searches: trains the 125 networks of a small benchmark, supernets, and every
+#              differentiable system on planted architectures; with CELL_TABLE=nb201_accuracy.csv CIFAR10=folder also on
+#              the cells of NAS-Bench-201, judged by that table
 #
 # Needs Debian 12 with git, make and a Swift toolchain of 6.1 or later; root or sudo where packages are missing.
 
@@ -80,6 +82,11 @@ study: setup
 	.build/release/Study table docs/micro-125.jsonl
 	.build/release/Study latency docs/micro-125.jsonl
 	.build/release/Study ranking docs/micro-125.jsonl | tee docs/micro-125-ranking.txt
+	.build/release/Study planted docs/study-planted.md
+	.build/release/Study picks docs/study-picks.md docs/micro-125.jsonl
+ifdef CELL_TABLE
+	.build/release/Study cells docs/study-cells.md $(CELL_TABLE) $(CIFAR10)
+endif
 
 benchmark-training: setup
 	swift build --configuration release --product TrainingBenchmark

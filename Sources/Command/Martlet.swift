@@ -11,7 +11,7 @@ struct Martlet: ParsableCommand {
         abstract: "Finds neural networks that meet a latency limit, and compiles networks to standalone C.",
         subcommands: [
             SearchNetwork.self, Compile.self, Bench.self, Verify.self, Inspect.self, Ops.self, Targets.self,
-            ListSpaces.self,
+            ListSpaces.self, ListAlgorithms.self,
         ])
 
     static func main() {

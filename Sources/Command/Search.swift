@@ -14,11 +14,12 @@ struct SearchNetwork: ParsableCommand {
             every trial, checkpoints, and the best network as ONNX and C. A run that was stopped goes on with --resume.
             """)
 
-    @Option(help: "The search space; 'martlet spaces' lists them. A path reads a file.") var space = "mbconv-28"
+    @Option(help: "The search space; 'martlet spaces' lists them, a path reads a file. The algorithm's own by default.")
+    var space: String?
     @Option(help: "The data set: fashion-mnist, mnist, cifar10 or cifar100.") var data = "fashion-mnist"
     @Option(help: "The folder of the data set's files, where it is not the usual one.") var dataFolder: String?
     @OptionGroup var target: TargetOption
-    @Option(help: "The search algorithm.") var algorithm = "spos"
+    @Option(help: "The search algorithm; 'martlet algorithms' lists them.") var algorithm = "spos"
 
     @Option(help: ArgumentHelp("Most time of one inference, such as 2ms.", valueName: "time")) var latency:
         Quantity<TimeUnit>?
@@ -33,7 +34,8 @@ struct SearchNetwork: ParsableCommand {
         help:
             "How thorough: full, demo for minutes on two cores, or quick for a try of seconds that finds nothing good.")
     var preset = "full"
-    @Option(help: "Passes over the training images for the supernet.") var supernetEpochs: Double?
+    @Option(help: "Passes over the training images for the supernet, or the search by gradient.") var supernetEpochs:
+        Double?
     @Option(help: "Passes over the training images for the network that was found.") var epochs: Double?
     @OptionGroup var seed: SeedOption
     @OptionGroup var threads: ThreadsOption
@@ -84,8 +86,9 @@ struct SearchNetwork: ParsableCommand {
     }
 
     private func settings() throws -> SearchConfiguration {
-        var settings = try SearchConfiguration.preset(preset)
-        (settings.algorithm, settings.space, settings.data, settings.dataFolder) = (algorithm, space, data, dataFolder)
+        var settings = try SearchConfiguration.preset(preset, for: Recipe.named(algorithm))
+        (settings.data, settings.dataFolder) = (data, dataFolder)
+        if let space { settings.space = space }
         (settings.target, settings.seed, settings.threads) = (target.target, seed.seed, threads.threads)
         settings.limits = .init(
             latency: latency.map { $0.value * 1e3 }, peakMemory: peakMemory?.value, flash: flash?.value,

@@ -83,21 +83,60 @@ extension GraphBuilder {
 extension Graph {
     /// The graph with its first output's gradients with respect to parameters behind its outputs, as `grad.NAME`.
     ///
-    /// - Parameter names: the parameters; all of them when left out. One that the output does not depend on gets no
-    ///   gradient, so that an optimizer cannot touch it.
+    /// - Parameters:
+    ///   - names: the parameters; all of them when left out. One that the output does not depend on gets no gradient, so
+    ///     that an optimizer cannot touch it.
+    ///   - inputs: inputs whose gradients are given likewise.
     /// - Throws: ``ShapeError`` when the first output is not a scalar, or an operator has no gradient.
-    public func withParameterGradients(_ names: Set<String>? = nil) throws(ShapeError) -> Graph {
+    public func withParameterGradients(
+        _ names: Set<String>? = nil, inputs wanted: Set<String> = []
+    ) throws(ShapeError) -> Graph {
+        var g = GraphBuilder(name: name)
+        let (results, variables) = try differentiable(in: &g, names, wanted)
+        let gradients = try g.gradients(of: [results[0]], wrt: variables.map(\.value))
+        let found = zip(variables, gradients).compactMap { variable, gradient in
+            gradient.map { (value: $0, name: "grad." + variable.name) }
+        }
+        return g.finish(outputs: results + found.map(\.value), names: outputNames + found.map(\.name)).pruned()
+    }
+
+    /// Products of the first output's second derivatives with a direction in the space of its parameters.
+    ///
+    /// The direction enters by further inputs `direction.NAME`. Outputs: `product.NAME`, the gradient of
+    /// `⟨∇ loss, direction⟩` with respect to the parameters (Hessian products) and to the given inputs (mixed products).
+    ///
+    /// - Throws: ``ShapeError`` when the first output is not a scalar, or an operator has no second derivative.
+    public func secondOrderProducts(inputs wanted: Set<String>) throws(ShapeError) -> Graph {
+        var g = GraphBuilder(name: name)
+        let (results, variables) = try differentiable(in: &g, nil, wanted)
+        let parameters = variables.filter { !wanted.contains($0.name) }
+        let gradients = try g.gradients(of: [results[0]], wrt: parameters.map(\.value))
+        var product: Value?
+        for (parameter, gradient) in zip(parameters, gradients) {
+            guard let gradient else { continue }
+            let direction = g.input("direction." + parameter.name, g.type(of: parameter.value))
+            let term = try g.append(ReduceSum(), g.append(Multiply(), gradient, direction))
+            product = try product.map { sum throws(ShapeError) in try g.append(Add(), sum, term) } ?? term
+        }
+        guard let product else { throw ShapeError("the first output of graph \(name) depends on no parameter") }
+        let second = try g.gradients(of: [product], wrt: variables.map(\.value))
+        let found = zip(variables, second).compactMap { variable, value in
+            value.map { (value: $0, name: "product." + variable.name) }
+        }
+        return g.finish(outputs: found.map(\.value), names: found.map(\.name)).pruned()
+    }
+
+    /// The graph inlined into a builder, with what its first output may be differentiated by.
+    private func differentiable(
+        in g: inout GraphBuilder, _ names: Set<String>?, _ wanted: Set<String>
+    ) throws(ShapeError) -> (results: [Value], variables: [(name: String, value: Value)]) {
         guard let loss = outputs.first, type(of: loss).count == 1, type(of: loss).rank == 0 else {
             throw ShapeError("the gradient of graph \(name) needs a scalar as the first output")
         }
-        var g = GraphBuilder(name: name)
         let inputs = zip(inputs, inputNames).map { g.input($1, type(of: $0)) }
         let results = g.inline(self, inputs: inputs)
-        let parameters = g.graph.parameters.filter { names?.contains($0.name) ?? true }
-        let gradients = try g.gradients(of: [results[0]], wrt: parameters.map(\.value))
-        let found = zip(parameters, gradients).compactMap { parameter, gradient in
-            gradient.map { (value: $0, name: "grad." + parameter.name) }
-        }
-        return g.finish(outputs: results + found.map(\.value), names: outputNames + found.map(\.name)).pruned()
+        var variables = g.graph.parameters.filter { names?.contains($0.name) ?? true }.map { ($0.name, $0.value) }
+        variables += zip(inputNames, inputs).filter { wanted.contains($0.0) }
+        return (results, variables)
     }
 }

@@ -159,8 +159,14 @@ func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int) throws
 }
 
 let arguments = CommandLine.arguments
+do {
+    if try runRecipeStudy(arguments) { exit(0) }
+} catch {
+    say("study: \(error)")
+    exit(1)
+}
 guard arguments.count >= 3, ["table", "latency", "ranking"].contains(arguments[1]) else {
-    say("usage: Study table|latency|ranking FILE [THREADS] [SUPERNETS]")
+    say("usage: Study table|latency|ranking FILE [THREADS] [SUPERNETS], or Study planted|cells|picks …")
     exit(64)
 }
 do {

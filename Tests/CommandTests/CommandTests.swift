@@ -49,6 +49,23 @@ import Testing
         #expect(try !shell.names().contains("out"))
     }
 
+    @Test func algorithmsAreListedWithTheirAxesAndRefusedWhereTheyCannotServe() throws {
+        let shell = try Shell()
+        let list = try shell.martlet("algorithms")
+        #expect(list.status == 0)
+        for name in ["spos", "darts1", "darts2", "proxyless", "idarts", "prime", "snas", "unas"] {
+            #expect(list.output.contains("\n\(name) "), "\(name)")
+        }
+        #expect(try shell.martlet("algorithms", "idarts").output.contains("Neumann series of 2 terms"))
+        #expect(try shell.martlet("algorithms", "darts9").status == 4)
+        let refused = try shell.martlet("search", "--algorithm", "unas", "--space", "darts-micro", "-o", "run")
+        #expect(refused.status == 4)
+        #expect(
+            refused.errors.hasPrefix("martlet: unas: the space darts-micro has no slots that could choose the same"),
+            "\(refused.errors)")
+        #expect(try !shell.names().contains("run"))
+    }
+
     @Test func compileLeavesAFolderThatChecksItself() throws {
         let shell = try Shell()
         try shell.writeModel(Self.network)

@@ -97,12 +97,8 @@ import Training
             #expect(throws: (any Error).self) {
                 try SearchRun(configuration, folder: path + "/run", cache: path + "/cache")
             }
-            configuration = toy
-            configuration.algorithm = "spas"
-            let algorithm = #expect(throws: SearchError.self) {
-                try SearchRun(configuration, folder: path + "/run", cache: path + "/cache")
-            }
-            #expect(algorithm?.description == "unknown algorithm 'spas'; known: spos.")
+            let algorithm = #expect(throws: SearchError.self) { try Recipe.named("spas") }
+            #expect(algorithm?.description.hasPrefix("unknown algorithm 'spas'; known: spos, darts1,") == true)
             #expect(!FileManager.default.fileExists(atPath: path + "/run"))
         }
     }

@@ -171,7 +171,10 @@ struct LayerEmitter {
         }
         // Rows of the input with their border go to scratch, band by band; the taps are offsets into that.
         let xs = stride(layer.inputs[0]), cs = unit.vectors(x.channels) * unit.lanes
-        let point = window.size == 1 && window.top == 0 && window.left == 0
+        // Padding behind the image shows in a result that reaches past it.
+        let point =
+            window.size == 1 && window.top == 0 && window.left == 0 && (y.height - 1) * window.stride < x.height
+            && (y.width - 1) * window.stride < x.width
         let split = split(layer)
         let packed = PackedMatrix(
             layer.weights, bias: layer.bias, outputs: y.channels, inputs: x.channels, taps: window.size * window.size,

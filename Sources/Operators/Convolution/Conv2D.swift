@@ -132,6 +132,8 @@ public struct Conv2D: Operator {
             Conv2D(stride: [2, 1], dilation: [1, 2], padding: [0, 1, 2, 3], groups: 2), on: .f32(1, 4, 6, 5),
             .f32(6, 2, 3, 2)),
         Specimen(Conv2D(kernel: 1, stride: 2), on: .f32(1, 3, 5, 5), .f32(2, 3, 1, 1)),
+        Specimen(
+            Conv2D(stride: [2, 2], padding: [0, 0, 1, 1]), on: .f32(1, 8, 4, 6), .f32(8, 8, 1, 1)),
     ]
 }
 

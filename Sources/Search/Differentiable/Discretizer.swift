@@ -3,7 +3,7 @@ public enum Discretizer: Hashable, Sendable, Codable {
     /// The heaviest operator of every choice point.
     case heaviest
     /// For every node the `edges` incoming edges whose heaviest operator, `none` left out, weighs most; on each of them
-    /// that operator, and `none` elsewhere.
+    /// that operator, and `none` on the others. Choice points that enter no node take their heaviest.
     ///
     /// - Source: Liu et al., *DARTS*, ICLR 2019, section 2.4.
     case topEdges(Int)
@@ -34,7 +34,8 @@ public enum Discretizer: Hashable, Sendable, Codable {
                     } ?? 0
                 return (first, weights[site][first])
             }
-            var chosen: [Int?] = layout.none
+            var chosen: [Int?] = weights.map { argmax($0) }
+            for site in layout.nodes.joined() { chosen[site] = layout.none[site] }
             for edges in layout.nodes {
                 let kept = edges.sorted {
                     best[$0].weight > best[$1].weight || (best[$0].weight == best[$1].weight && $0 < $1)
@@ -48,8 +49,9 @@ public enum Discretizer: Hashable, Sendable, Codable {
     /// The choice as one-hot rows; a dropped edge is a row of zeros, also where it is the operator `none`.
     public func vertex(_ weights: [[Double]], _ layout: Layout) -> [[Double]] {
         let chosen = choose(weights, layout)
+        let edges = Set(layout.nodes.joined())
         return weights.indices.map { site in
-            let isDropped = self != .heaviest && chosen[site] == layout.none[site]
+            let isDropped = self != .heaviest && edges.contains(site) && chosen[site] == layout.none[site]
             return weights[site].indices.map { !isDropped && $0 == chosen[site] ? 1 : 0 }
         }
     }

@@ -51,6 +51,9 @@ public struct Hypergradient: Hashable, Sendable, Codable {
         self.mixedTerm = mixedTerm
     }
 
+    /// The step of difference quotients in the place of exact products.
+    public var differences: Double? { if case .finiteDifference(let epsilon) = mixedTerm { epsilon } else { nil } }
+
     public static let partial = Hypergradient(terms: nil)
     public static let virtualStep = Hypergradient(terms: 0, at: .virtual, mixedTerm: .finiteDifference(epsilon: 0.01))
     public static func neumann(_ terms: Int) -> Hypergradient { Hypergradient(terms: terms) }

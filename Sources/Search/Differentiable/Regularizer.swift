@@ -67,6 +67,31 @@ public struct DuplicatePenalty: Hashable, Sendable, Codable {
 
     public init(strength: Double = 0.2) { self.strength = strength }
 
+    /// The choice points of a node's two slots, whose inputs and operators are chosen apart.
+    public struct Slots: Sendable {
+        public var inputs: (Int, Int)
+        public var operators: (Int, Int)
+
+        public init(inputs: (Int, Int), operators: (Int, Int)) { (self.inputs, self.operators) = (inputs, operators) }
+    }
+
+    /// The penalty where a slot is the outer product of an input and an operator: `λ Σ ⟨in0, in1⟩ ⟨op0, op1⟩`.
+    public func callAsFunction(_ m: [[Double]], slots: [Slots]) -> (value: Double, gradient: [[Double]]) {
+        var gradient = m.map { $0.map { _ in 0.0 } }, value = 0.0
+        func dot(_ pair: (Int, Int)) -> Double { zip(m[pair.0], m[pair.1]).reduce(0) { $0 + $1.0 * $1.1 } }
+        for slot in slots {
+            let inputs = dot(slot.inputs), operators = dot(slot.operators)
+            value += strength * inputs * operators
+            for (pair, factor) in [(slot.inputs, operators), (slot.operators, inputs)] {
+                for i in m[pair.0].indices {
+                    gradient[pair.0][i] += strength * factor * m[pair.1][i]
+                    gradient[pair.1][i] += strength * factor * m[pair.0][i]
+                }
+            }
+        }
+        return (value, gradient)
+    }
+
     /// - Parameter pairs: the choice points of each node's two slots.
     public func callAsFunction(_ m: [[Double]], pairs: [(Int, Int)]) -> (value: Double, gradient: [[Double]]) {
         var gradient = m.map { $0.map { _ in 0.0 } }, value = 0.0

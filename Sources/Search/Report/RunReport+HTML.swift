@@ -4,7 +4,7 @@ extension RunReport {
         let title = "\(record.name): \(record.space) on \(record.target)"
         let sections = [
             section("Accuracy against latency", scatter(), scatterLegend, label: "accuracy against latency"),
-            network, latency, inferenceTime, time, finalists, details,
+            searchOverTime, network, latency, inferenceTime, time, finalists, details,
         ]
         return """
             <!doctype html>

@@ -104,6 +104,8 @@ enum ReportStyle {
         .dot { fill: var(--mark); fill-opacity: .55; } .over { fill: var(--bad); fill-opacity: .35; } \
         .finalist { fill: var(--front); } .winner { fill: var(--good); stroke: var(--paper); stroke-width: 2; } \
         .frontline { fill: none; stroke: var(--front); stroke-width: 1.75; stroke-linejoin: round; } \
+        .secondline { fill: none; stroke: var(--good); stroke-width: 1.75; } \
+        .thirdline { fill: none; stroke: var(--soft); stroke-width: 1.75; stroke-dasharray: 5 4; } \
         .diagonal { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; } \
         .wire { fill: none; stroke: var(--soft); stroke-width: 1.25; }
         """

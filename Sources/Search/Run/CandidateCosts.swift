@@ -11,6 +11,8 @@ final class CandidateCosts: Sendable {
     struct Figures: Sendable {
         var macs: Double
         var weightBytes: Double
+        /// Bytes that operators read and write.
+        var traffic: Double
         /// What the latency model sees; see ``CandidateCosts/features(of:)``.
         var features: [Double]
     }
@@ -33,7 +35,13 @@ final class CandidateCosts: Sendable {
         let network = try supernet.build(architecture, batch: 1, .inference)
         let weights = network.parameters.filter { $0.role == .weight }.reduce(0) { $0 + $1.shape.reduce(1, *) }
         let features = try Self.features(of: network.graph)
-        let figures = Figures(macs: features.macs, weightBytes: Double(4 * weights), features: features.values)
+        let graph = network.graph
+        let traffic = graph.nodes.reduce(0) { sum, node in
+            node.operands.isEmpty
+                ? sum : (node.operands + node.results).reduce(sum) { $0 + graph.type(of: $1).byteCount }
+        }
+        let figures = Figures(
+            macs: features.macs, weightBytes: Double(4 * weights), traffic: Double(traffic), features: features.values)
         known.withLock { $0[architecture] = figures }
         return figures
     }

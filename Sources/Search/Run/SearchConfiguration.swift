@@ -21,24 +21,22 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
     public struct Training: Codable, Hashable, Sendable {
         public var epochs: Double
         public var batch: Int
-        public var optimizer: SGD
+        public var optimizer: AnyOptimizer
         public var rate: RateSchedule
         public var clip: Double?
         public var augmentation: Augmentation
 
         public init(
-            epochs: Double, batch: Int, optimizer: SGD, rate: RateSchedule, clip: Double? = nil,
-            augmentation: Augmentation
+            epochs: Double, batch: Int, rule: Recipe.WeightRule, augmentation: Augmentation
         ) {
-            (self.epochs, self.batch, self.optimizer) = (epochs, batch, optimizer)
-            (self.rate, self.clip, self.augmentation) = (rate, clip, augmentation)
+            (self.epochs, self.batch, self.augmentation) = (epochs, batch, augmentation)
+            (optimizer, rate, clip) = (rule.optimizer, rule.rate, rule.clip)
         }
 
         func steps(images: Int) -> Int { max(1, Int((epochs * Double(images / batch)).rounded())) }
     }
 
-    /// The recipe, `spos`.
-    public var algorithm = "spos"
+    public var recipe = Recipe.spos
     /// The name of a space, or the path of its file.
     public var space = "mbconv-28"
     /// The name of a data set, and its folder where it is not in the usual place.
@@ -57,8 +55,9 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
     /// Training images that only judge candidates; they take no part in training the supernet.
     public var validationImages = 5000
     public var supernet = Training(
-        epochs: 8, batch: 96, optimizer: SGD(momentum: 0.9, nesterov: true, weightDecay: 4e-5, decays: .matricesOnly),
-        rate: .warmUp(steps: 50, then: .linear(from: 0.12)), clip: 5, augmentation: Augmentation(flip: true))
+        epochs: 8, batch: 96, rule: Recipe.spos.weights, augmentation: Augmentation(flip: true))
+    /// How often a differentiable search is looked at.
+    public var observations = 20
     /// Equal ranges of cost that paths are drawn from in turn; 1 draws from all legal ones alike.
     public var costBins = 4
     /// Candidates that are compiled and timed to fit the latency model.
@@ -72,13 +71,32 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
     /// Leaders that are measured at a time.
     public var finalists = 5
     public var retraining = Training(
-        epochs: 10, batch: 96, optimizer: SGD(momentum: 0.9, nesterov: true, weightDecay: 1e-4, decays: .matricesOnly),
-        rate: .warmUp(steps: 100, then: .cosine(from: 0.12)), clip: 5,
+        epochs: 10, batch: 96,
+        rule: Recipe.WeightRule(
+            optimizer: .sgd(SGD(momentum: 0.9, nesterov: true, weightDecay: 1e-4, decays: .matricesOnly)),
+            rate: .warmUp(steps: 100, then: .cosine(from: 0.12)), clip: 5),
         augmentation: Augmentation(flip: true, labelSmoothing: 0.05))
     /// Whether a retrained network is kept out: the run ends with the finalists.
     public var stopsBeforeRetraining = false
 
     public init() {}
+
+    /// The settings of a recipe: its space, and how its weights are trained.
+    public init(_ recipe: Recipe) {
+        self.recipe = recipe
+        space = recipe.space
+        supernet = Training(
+            epochs: supernet.epochs, batch: recipe.isDifferentiable ? 64 : supernet.batch, rule: recipe.weights,
+            augmentation: supernet.augmentation)
+        // Differentiable searches take no paths from ranges of cost.
+        if recipe.isDifferentiable { (costBins, supernet.epochs) = (1, 20) }
+    }
+
+    /// How many of the training images the architecture has for its own.
+    func architectureImages(of total: Int) -> Int {
+        let free = min(trainingImages ?? total, total - validationImages)
+        return Int((Double(free) * recipe.split.architectureShare).rounded())
+    }
 
     /// The settings in words, for the report.
     var summary: [[String]] {
@@ -93,8 +111,26 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
                         + "finalists and the winner are compiled",
                 ]
             ]
-        return [
+        let common = [
             ["Space", space], ["Data", "\(data): \(validationImages) training images held out to judge candidates"],
+        ]
+        let measuring = [
+            "Latency",
+            "\(latencySamples) candidates compiled from their own C and timed on \(target); every finalist timed again",
+        ]
+        let training =
+            recipe.retraining == .inherited
+            ? ["Weights", "the supernet's, normalisation statistics of its own"]
+            : ["Retraining", "from scratch, \(decimal(retraining.epochs, 1)) epochs, batch \(retraining.batch)"]
+        let axes =
+            [["Source", recipe.source]]
+            + recipe.axes.map { [$0.name.prefix(1).uppercased() + $0.name.dropFirst(), $0.value] }
+        let end = [measuring] + flash + [training, ["Seed, threads", "\(seed), \(threads)"]]
+        guard recipe.selection == .evolution else {
+            let search = ["Search", "\(decimal(supernet.epochs, 1)) epochs, batch \(supernet.batch)"]
+            return common + axes + [search] + end
+        }
+        return common + [
             [
                 "Supernet",
                 "\(decimal(supernet.epochs, 1)) epochs of single paths, batch \(supernet.batch), drawn uniformly"
@@ -110,72 +146,49 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
                 "inherited weights, normalisation recalibrated on \(recalibrationBatches * recalibrationBatch) training images, "
                     + "judged on \(candidateImages) held-out images",
             ],
-            [
-                "Latency",
-                "\(latencySamples) candidates compiled from their own C and timed on \(target); every finalist timed again",
-            ],
-        ] + flash + [
-            ["Retraining", "from scratch, \(decimal(retraining.epochs, 1)) epochs, batch \(retraining.batch)"],
-            ["Seed, threads", "\(seed), \(threads)"],
-        ]
+        ] + end
     }
 }
 
 extension SearchConfiguration {
-    /// Ready-made settings by name: `full` for a thorough search, `demo` for minutes on two cores, `quick` to see in
-    /// seconds that everything works, with a network that learned little.
-    public static let presets: [(name: String, configuration: SearchConfiguration)] = [
-        ("full", SearchConfiguration()), ("demo", demo), ("quick", quick),
+    /// Changes to a recipe's settings by name: `full` for a thorough search, `demo` for minutes on two cores, `quick` to
+    /// see in seconds that everything works, with a network that learned little.
+    static let presets: [(name: String, change: @Sendable (inout SearchConfiguration) -> Void)] = [
+        ("full", { _ in }), ("demo", { $0.shrinkToMinutes() }), ("quick", { $0.shrinkToSeconds() }),
     ]
 
     /// - Throws: ``SearchError`` naming the presets there are.
-    public static func preset(_ name: String) throws(SearchError) -> SearchConfiguration {
+    public static func preset(_ name: String, for recipe: Recipe = .spos) throws(SearchError) -> SearchConfiguration {
         guard let found = presets.first(where: { $0.name == name }) else {
             throw SearchError(
                 .configuration, "unknown preset '\(name)'; known: \(presets.map(\.name).joined(separator: ", ")).")
         }
-        return found.configuration
+        var configuration = SearchConfiguration(recipe)
+        found.change(&configuration)
+        return configuration
     }
 
-    /// Sized so that search and retraining on Fashion-MNIST take less than eight minutes on two cores.
-    private static var demo: SearchConfiguration {
-        var configuration = SearchConfiguration()
-        configuration.supernet.epochs = 4
-        configuration.latencySamples = 16
-        configuration.evolution.population = 30
-        configuration.evolution.generations = 6
-        configuration.evolution.parents = 8
-        configuration.evolution.mutants = 15
-        configuration.evolution.crossovers = 15
-        configuration.recalibrationBatches = 4
-        configuration.candidateImages = 1500
-        configuration.finalists = 4
-        configuration.retraining.epochs = 9
-        return configuration
+    /// Sized so that search and retraining on Fashion-MNIST take minutes on two cores.
+    private mutating func shrinkToMinutes() {
+        supernet.epochs = 4
+        (latencySamples, finalists) = (16, 4)
+        (evolution.population, evolution.generations, evolution.parents) = (30, 6, 8)
+        (evolution.mutants, evolution.crossovers) = (15, 15)
+        (recalibrationBatches, candidateImages) = (4, 1500)
+        retraining.epochs = 9
     }
 
     /// A few steps of every phase.
-    private static var quick: SearchConfiguration {
-        var configuration = SearchConfiguration()
-        configuration.trainingImages = 1920
-        configuration.validationImages = 400
-        configuration.supernet.epochs = 1
-        configuration.supernet.batch = 64
-        configuration.supernet.rate = .linear(from: 0.05)
-        configuration.costBins = 1
-        configuration.latencySamples = 4
-        configuration.evolution.population = 6
-        configuration.evolution.generations = 2
-        configuration.evolution.parents = 3
-        configuration.evolution.mutants = 3
-        configuration.evolution.crossovers = 2
-        configuration.recalibrationBatches = 2
-        configuration.recalibrationBatch = 64
-        configuration.candidateImages = 200
-        configuration.finalists = 2
-        configuration.retraining.epochs = 1
-        configuration.retraining.batch = 64
-        configuration.retraining.rate = .cosine(from: 0.1)
-        return configuration
+    private mutating func shrinkToSeconds() {
+        (trainingImages, validationImages) = (1920, 400)
+        (supernet.epochs, supernet.batch, supernet.rate) = (1, 64, .linear(from: 0.05))
+        (latencySamples, costBins, observations, finalists) = (4, 1, 4, 2)
+        (evolution.population, evolution.generations, evolution.parents) = (6, 2, 3)
+        (evolution.mutants, evolution.crossovers) = (3, 2)
+        (recalibrationBatches, recalibrationBatch, candidateImages) = (2, 64, 200)
+        (retraining.epochs, retraining.batch, retraining.rate) = (1, 64, .cosine(from: 0.1))
+        guard recipe.isDifferentiable else { return }
+        trainingImages = 640
+        (supernet.epochs, supernet.batch, supernet.rate) = (3, 32, recipe.weights.rate)
     }
 }

@@ -10,7 +10,9 @@ import Training
 
 /// The phases from the winner on.
 extension SearchRun {
-    private var network: Supernet { .standalone(space) }
+    /// The form of the exported network: trained by itself, or a path of the supernet.
+    private var network: Supernet { isInherited ? Supernet(space) : .standalone(space) }
+    private var isInherited: Bool { configuration.recipe.retraining == .inherited }
 
     private func winner() throws -> Architecture {
         guard let winner = state.winner else { throw SearchError(.resume, "the state holds no winner") }
@@ -104,11 +106,14 @@ extension SearchRun {
         }
     }
 
-    /// The weights of the retrained winner with exact normalisation statistics.
+    /// The weights of the winner, retrained or inherited, with exact normalisation statistics.
     private func retrainedWeights(_ winner: Architecture) throws -> SafeTensors {
-        guard let trained = try latestCheckpoint(of: "retraining")?.tensors["weights"] else {
-            throw SearchError(.resume, "\(folder.checkpoints)/retraining: holds no whole checkpoint")
+        let part = isInherited ? "supernet" : "retraining"
+        guard var trained = try latestCheckpoint(of: part)?.tensors["weights"] else {
+            throw SearchError(.resume, "\(folder.checkpoints)/\(part): holds no whole checkpoint")
         }
+        let own = Set(try network.build(winner, batch: 1, .inference).parameters.map(\.name))
+        trained.tensors.removeAll { !own.contains($0.name) }
         let store = ParameterStore()
         try store.load(trained)
         let batch = min(500, splits.retraining.count)

@@ -36,7 +36,7 @@ extension SearchRun {
     }
 
     /// All constraints, with a margin for the latency model's mean error.
-    private func constraints() -> Constraints {
+    func constraints() -> Constraints {
         guard let estimator = state.estimator else { return Constraints(cheapConstraints) }
         let margin = min(estimator.heldOut.heldOutError, 0.1)
         return Constraints(cheapConstraints + [latencyConstraint(estimator, margin: margin)].compactMap { $0 })
@@ -171,7 +171,7 @@ extension SearchRun {
     }
 
     /// Runs a trainer to its end, from its latest checkpoint if there is one.
-    func run(_ trainer: Trainer<SGD>, part: String, steps: Int) throws {
+    func run(_ trainer: Trainer<AnyOptimizer>, part: String, steps: Int) throws {
         trainer.checkpoints = CheckpointPolicy(
             checkpoints(of: part), every: max(100, steps / 10), resumption: "Resume the run in \(folder.path).")
         trainer.cancellation = cancellation
@@ -187,7 +187,7 @@ extension SearchRun {
     }
 
     /// The supernet's weights, when this process did not train them.
-    private func loadSupernet() throws {
+    func loadSupernet() throws {
         guard store.count == 0 else { return }
         guard let weights = try latestCheckpoint(of: "supernet")?.tensors["weights"] else {
             throw SearchError(.resume, "\(folder.checkpoints)/supernet: holds no whole checkpoint")
@@ -199,12 +199,7 @@ extension SearchRun {
 
     func evolve() throws {
         try loadSupernet()
-        let constraints = constraints()
-        let judge = CandidateJudge(
-            supernet: Supernet(space), store: store, backend: backend, weights: splits.weights,
-            validation: splits.validation.prefix(configuration.candidateImages),
-            batches: configuration.recalibrationBatches,
-            batch: configuration.recalibrationBatch, random: random.fork("recalibration"))
+        let constraints = constraints(), judge = judge(Supernet(space))
         var evolution =
             state.evolution
             ?? Evolution(alphabet: space.alphabet, settings: configuration.evolution, random: random.fork("evolution"))
@@ -224,14 +219,25 @@ extension SearchRun {
         }
         guard evolution.best != nil else { throw SearchError(.failed, "no candidate could be evaluated") }
         state.evolution = evolution
+        state.leaders = evolution.top(4 * configuration.finalists).map {
+            .init(architecture: $0.architecture, score: $0.score, accuracy: $0.score)
+        }
+    }
+
+    func judge(_ supernet: Supernet) -> CandidateJudge {
+        CandidateJudge(
+            supernet: supernet, store: store, backend: backend, weights: splits.weights,
+            validation: splits.validation.prefix(configuration.candidateImages),
+            batches: configuration.recalibrationBatches,
+            batch: configuration.recalibrationBatch, random: random.fork("recalibration"))
     }
 
     // MARK: Finalists
 
     /// Measures the leaders; the most accurate of those within the limit wins.
     func chooseWinner() throws {
-        guard let evolution = state.evolution else { throw SearchError(.resume, "the state holds no search") }
-        let leaders = evolution.top(4 * configuration.finalists)
+        let leaders = state.leaders
+        guard !leaders.isEmpty else { throw SearchError(.resume, "the state holds no search") }
         for start in stride(from: 0, to: leaders.count, by: configuration.finalists) {
             try checkCancellation()
             let group = leaders[start..<min(start + configuration.finalists, leaders.count)]
@@ -241,21 +247,21 @@ extension SearchRun {
             _ = try profiler.builder.build(programs, as: .bench, jobs: configuration.threads)
             report(start, of: leaders.count, "timing \(group.count) finalists on \(target.name)")
             let figures = try careful.measure(programs, anew: true)
-            var best: Scored?
-            for ((scored, program), figure) in zip(zip(group, programs), figures) {
-                let predicted = try state.estimator?.predict(costs.figures(scored.architecture).features)
+            var best: SearchState.Leader?
+            for ((leader, program), figure) in zip(zip(group, programs), figures) {
+                let predicted = try state.estimator?.predict(costs.figures(leader.architecture).features)
                 try add(
-                    .finalist, scored.architecture, accuracy: scored.score, predicted: predicted,
+                    .finalist, leader.architecture, accuracy: leader.accuracy, predicted: predicted,
                     measured: figure.median)
                 var fits = figure.median <= configuration.limits.latency ?? .infinity
                 if let limit = configuration.limits.flash {
                     fits = try fits && Double(profiler.builder.size(of: program).flash) <= limit
                 }
-                if fits, scored.score > best?.score ?? -1 { best = scored }
+                if fits, leader.score > best?.score ?? -.infinity { best = leader }
             }
             if let best {
                 state.winner = best.architecture
-                state.winnerValidation = best.score
+                state.winnerValidation = best.accuracy
                 return
             }
         }

@@ -9,11 +9,10 @@ import Training
 
 /// A search from space and data to a trained network with its ONNX file and C: the whole run, in a folder of its own.
 ///
-/// The phases follow one another: measure candidates and fit the latency model, train the supernet, evolve under the
-/// limits, measure the leaders, retrain the best, export and verify. Each leaves what the next needs in checkpoints, so
-/// a run that was stopped or killed goes on where it was, to the same end.
-///
-/// - Source: Guo et al., *Single Path One-Shot Neural Architecture Search with Uniform Sampling*, ECCV 2020.
+/// The phases follow one another: measure candidates and fit the latency model, train the supernet (with the
+/// architecture, where the recipe learns it by gradient), evolve or discretise under the limits, measure the leaders,
+/// retrain the best, export and verify. Each leaves what the next needs in checkpoints, so a run that was stopped or
+/// killed goes on where it was, to the same end.
 public final class SearchRun {
     public let configuration: SearchConfiguration
     public let folder: RunFolder
@@ -97,7 +96,7 @@ public final class SearchRun {
         phaseStart = clock.now
         record = RunRecord(
             name: URL(filePath: folder.path).lastPathComponent, status: "running", seed: configuration.seed,
-            algorithm: configuration.algorithm, space: space.name, data: configuration.data, target: target.name,
+            algorithm: configuration.recipe.name, space: space.name, data: configuration.data, target: target.name,
             versions: ["compiler": parts.profiler.builder.compilerVersion], settings: configuration.summary, limits: [])
         record.configuration = configuration
     }
@@ -111,10 +110,10 @@ public final class SearchRun {
         let profiler: Profiler
 
         init(_ configuration: SearchConfiguration, cache: String) throws {
-            guard configuration.algorithm == "spos" else {
-                throw SearchError(.configuration, "unknown algorithm '\(configuration.algorithm)'; known: spos.")
-            }
             var space = try SpaceLibrary().space(configuration.space)
+            if let conflict = configuration.recipe.conflicts(with: space).first {
+                throw SearchError(.configuration, "\(configuration.recipe.name): \(conflict)")
+            }
             target = try TargetLibrary().target(configuration.target)
             if let missing = Builder.missingTools(of: target) { throw missing }
             guard target.figures == .latency else {
@@ -138,8 +137,10 @@ public final class SearchRun {
             space.classes = corpus.training.classCount
             self.space = space
             classNames = corpus.training.classNames
+            let architecture = configuration.architectureImages(of: corpus.training.count)
             splits = try DataSplits(
-                corpus, weights: configuration.trainingImages, validation: configuration.validationImages,
+                corpus, weights: configuration.trainingImages.map { $0 - architecture }, architecture: architecture,
+                validation: configuration.validationImages,
                 random: RandomSource(seed: configuration.seed).fork("data"))
             profiler = Profiler(
                 builder: try Builder(for: target, in: cache + "/builds"), plan: .quick,
@@ -162,13 +163,26 @@ public final class SearchRun {
         (self.progress, self.warn) = (progress, warn)
         report(refused: refused)
         if state.phase == .measuring { try phase("latency model", then: .training) { try fitLatency() } }
-        if state.phase == .training { try phase("supernet training", then: .evolving) { try trainSupernet() } }
-        if state.phase == .evolving { try phase("evolution", then: .choosing) { try evolve() } }
+        let recipe = configuration.recipe
+        if state.phase == .training {
+            if recipe.isDifferentiable {
+                try phase("search", then: .evolving) { try searchByGradient() }
+            } else {
+                try phase("supernet training", then: .evolving) { try trainSupernet() }
+            }
+        }
+        if state.phase == .evolving {
+            switch recipe.selection {
+            case .evolution: try phase("evolution", then: .choosing) { try evolve() }
+            case .discretized: try phase("selection", then: .choosing) { try select() }
+            }
+        }
         if state.phase == .choosing {
             try phase("finalists", then: configuration.stopsBeforeRetraining ? .done : .retraining) {
                 try chooseWinner()
             }
         }
+        if state.phase == .retraining, recipe.retraining == .inherited { state.phase = .exporting }
         if state.phase == .retraining { try phase("retraining", then: .exporting) { try retrain() } }
         if state.phase == .exporting { try phase("export and verification", then: .done) { try export() } }
         try writeRecord(status: "done")
@@ -244,7 +258,7 @@ public final class SearchRun {
 
     func add(
         _ kind: Trial.Kind, _ architecture: Architecture, accuracy: Double? = nil, predicted: Double? = nil,
-        measured: Double? = nil
+        measured: Double? = nil, observation: Observation? = nil
     ) throws {
         let figures = try costs.figures(architecture)
         try log.append(
@@ -252,7 +266,7 @@ public final class SearchRun {
                 index: log.trials.count, kind: kind, architecture: architecture, text: space.text(of: architecture),
                 accuracy: accuracy, predictedLatency: predicted, measuredLatency: measured,
                 costs: ["macs": figures.macs, "weight-bytes": figures.weightBytes],
-                seconds: state.seconds + (clock.now - phaseStart).seconds))
+                seconds: state.seconds + (clock.now - phaseStart).seconds, observation: observation))
     }
 
     /// Brings `run.json`, the Pareto table and the report up to date.

@@ -8,12 +8,21 @@ struct SearchState: Codable, Sendable {
         static func < (a: Phase, b: Phase) -> Bool { a.rawValue < b.rawValue }
     }
 
+    struct Leader: Codable, Hashable, Sendable {
+        var architecture: Architecture
+        /// What leaders are compared by: the accuracy, or the weight that a learned architecture gives them.
+        var score: Double
+        var accuracy: Double
+    }
+
     var phase = Phase.measuring
     var measured: [LatencyEstimator.Measured] = []
     var estimator: LatencyEstimator?
     /// The largest number of bytes of code for a byte of C among compiled candidates, where flash memory is limited.
     var codeRatio: Double?
     var evolution: Evolution?
+    /// What the search proposes, best first, and the accuracy of each with inherited weights.
+    var leaders: [Leader] = []
     var winner: Architecture?
     var winnerValidation = 0.0
     /// Rows of the trial log that belong to this state.

@@ -11,6 +11,8 @@ public struct Trial: Hashable, Codable, Sendable {
         case finalist
         /// Retrained and exported.
         case winner
+        /// What a differentiable search would take at one step.
+        case observation
     }
 
     public var index: Int
@@ -28,14 +30,17 @@ public struct Trial: Hashable, Codable, Sendable {
     public var costs: [String: Double]
     /// Since the run began.
     public var seconds: Double
+    /// The state of a differentiable search.
+    public var observation: Observation?
 
     public init(
         index: Int, kind: Kind, architecture: Architecture, text: String, accuracy: Double? = nil,
-        predictedLatency: Double? = nil, measuredLatency: Double? = nil, costs: [String: Double] = [:], seconds: Double
+        predictedLatency: Double? = nil, measuredLatency: Double? = nil, costs: [String: Double] = [:], seconds: Double,
+        observation: Observation? = nil
     ) {
         (self.index, self.kind, self.architecture, self.text) = (index, kind, architecture, text)
         (self.accuracy, self.predictedLatency, self.measuredLatency) = (accuracy, predictedLatency, measuredLatency)
-        (self.costs, self.seconds) = (costs, seconds)
+        (self.costs, self.seconds, self.observation) = (costs, seconds, observation)
     }
 
     /// The measured latency, or else the predicted one.

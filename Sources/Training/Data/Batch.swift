@@ -28,6 +28,26 @@ public final class Batch: @unchecked Sendable {
         labels = aligned(capacity, zero: -1)
     }
 
+    /// A batch of given images, such as drawn ones.
+    ///
+    /// - Parameters:
+    ///   - images: `[count, C, H, W]` in row-major order.
+    ///   - targets: `[count, classes]`; the label of an image is its most probable class.
+    public init(images values: [Float], shape: [Int], targets distributions: [Float], classes: Int) {
+        count = values.count / shape.reduce(1, *)
+        (capacity, imageShape, classCount, layout) = (count, shape, classes, .plain)
+        precondition(distributions.count == count * classes, "a batch has a distribution for every image")
+        images = aligned(values.count, zero: 0)
+        targets = aligned(distributions.count, zero: 0)
+        labels = aligned(count, zero: -1)
+        _ = images.update(fromContentsOf: values)
+        _ = targets.update(fromContentsOf: distributions)
+        for row in 0..<count {
+            let own = distributions[(row * classes)..<((row + 1) * classes)]
+            labels[row] = Int32((own.indices.max { own[$0] < own[$1] } ?? own.startIndex) - own.startIndex)
+        }
+    }
+
     deinit {
         images.baseAddress.map { UnsafeMutableRawPointer($0).deallocate() }
         targets.baseAddress.map { UnsafeMutableRawPointer($0).deallocate() }

@@ -73,6 +73,14 @@ public final class NetworkStep {
     /// Intermediate values share memory in a step, so the graph is run again, a few nodes' results at a time as its
     /// outputs.
     public func firstNonFinite(_ batch: Batch, random: RandomSource) throws -> String? {
+        try graph.firstNonFinite(NetworkInputs(batch, random: random), store: store, backend: backend)
+    }
+}
+
+extension Graph {
+    /// Which operator first made a value that is NaN or infinite on these inputs.
+    func firstNonFinite(_ inputs: NetworkInputs, store: ParameterStore, backend: Backend) throws -> String? {
+        let graph = self
         for (name, value) in graph.parameters where graph.type(of: value).element == .f32 {
             if let tensor = store[name], martlet_first_nonfinite(tensor.values.baseAddress, Int64(tensor.count)) >= 0 {
                 return "parameter \(AttributeValue.quote(name))"
@@ -89,7 +97,7 @@ public final class NetworkStep {
             part.setOutputs(values, names: values.indices.map { "value\($0)" })
             part = part.pruned()
             let program = try backend.program(part, store: store)
-            try NetworkInputs(batch, random: random).run(part, program)
+            try inputs.run(part, program)
             var index = 0
             for node in nodes {
                 for result in node.results {
@@ -109,6 +117,8 @@ public final class NetworkStep {
 struct NetworkInputs {
     let batch: Batch
     let key: [UInt32]
+    /// Further `f32` inputs by name, in memory that outlives the run; they go before the batch's.
+    var further: [String: UnsafeBufferPointer<Float>] = [:]
 
     init(_ batch: Batch, random: RandomSource = RandomSource(seed: 0)) {
         self.batch = batch
@@ -122,6 +132,9 @@ struct NetworkInputs {
         try key.withUnsafeBytes { key in
             let pointers = try zip(graph.inputs, graph.inputNames).map { value, name throws(ShapeError) in
                 let type = graph.type(of: value)
+                if let values = further[name], values.count == type.count, let start = values.baseAddress {
+                    return UnsafeRawPointer(start)
+                }
                 if type.isRandomKey { return key.baseAddress! }
                 let images = [batch.capacity] + batch.imageShape
                 if type.plain == TensorType(.f32, images) { return UnsafeRawPointer(batch.images.baseAddress!) }

@@ -1,0 +1,23 @@
+import ArgumentParser
+import Search
+
+/// `martlet algorithms`: how can be searched.
+struct ListAlgorithms: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "algorithms",
+        abstract: "Lists the search algorithms, or the choices along the axes that one of them makes.")
+
+    @Argument(help: "An algorithm.") var name: String?
+
+    func run() throws {
+        if let name {
+            let recipe = try Recipe.named(name)
+            let rows = [["source", recipe.source]] + recipe.axes.map { [$0.name, $0.value] }
+            Terminal.output(Terminal.table(rows))
+            return
+        }
+        let header = ["algorithm"] + Recipe.spos.axes.map(\.name) + ["source"]
+        let rows = Recipe.all.map { [$0.name] + $0.axes.map(\.value) + [$0.source] }
+        Terminal.output(Terminal.table([header] + rows))
+    }
+}

@@ -49,10 +49,13 @@ public struct ONNXNode: Sendable {
     /// Whether the result at `index` has a name.
     public func wants(_ index: Int) -> Bool { index < outputs.count && !outputs[index].isEmpty }
 
+    /// An integer attribute, clamped to 32 bits.
+    ///
+    /// What lies beyond stands for "to the end", or is a mistake: sums and products of such sizes would overflow.
     public func int(_ name: String, default value: Int) throws(ONNXImportError) -> Int {
         switch attributes[name] {
         case nil: return value
-        case .int(let found)?: return found
+        case .int(let found)?: return found.clampedToSize
         default: throw .malformed("attribute '\(name)' should be an integer")
         }
     }
@@ -70,10 +73,11 @@ public struct ONNXNode: Sendable {
         default: throw .malformed("attribute '\(name)' should be a string")
         }
     }
+    /// A list of integers, each clamped as by ``int(_:default:)``.
     public func ints(_ name: String) throws(ONNXImportError) -> [Int]? {
         switch attributes[name] {
         case nil: return nil
-        case .ints(let found)?: return found
+        case .ints(let found)?: return found.map(\.clampedToSize)
         default: throw .malformed("attribute '\(name)' should be a list of integers")
         }
     }
@@ -84,6 +88,11 @@ public struct ONNXNode: Sendable {
         default: throw .malformed("attribute '\(name)' should be a tensor")
         }
     }
+}
+
+extension Int {
+    /// The nearest integer of 32 bits.
+    public var clampedToSize: Int { Swift.min(Swift.max(self, Int(Int32.min)), Int(Int32.max)) }
 }
 
 /// Why an ONNX node cannot be read.

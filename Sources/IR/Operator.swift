@@ -139,7 +139,11 @@ extension Operator {
     /// The types of the results when operands may carry layouts; names the operator and node in errors.
     public func inferPlain(_ x: [TensorType], at name: String? = nil) throws(ShapeError) -> [TensorType] {
         do throws(ShapeError) {
-            return try infer(x.map(\.plain))
+            let results = try infer(x.map(\.plain))
+            if let large = results.first(where: { !$0.fitsInMemory }) {
+                throw ShapeError("\(mnemonic): a result of \(large.element.rawValue)\(large.shape) is too large")
+            }
+            return results
         } catch {
             var placed = error
             placed.place = error.place ?? name.map { AttributeValue.quote($0) }

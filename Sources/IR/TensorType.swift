@@ -30,8 +30,11 @@ public struct TensorType: Hashable, Sendable {
 
     public var rank: Int { shape.count }
 
-    /// Number of logical elements.
-    public var count: Int { shape.reduce(1, *) }
+    /// Number of logical elements; the largest integer when there are more.
+    public var count: Int { shape.elementCount }
+
+    /// Whether the tensor takes less than 64 GiB, which no value of a network comes near.
+    public var fitsInMemory: Bool { count < 1 << 36 / element.size }
 
     /// Elements in memory, padding included.
     public var storedCount: Int {
@@ -134,5 +137,18 @@ extension TensorType {
             throw ShapeError("\(Swift.type(of: op).mnemonic): axis \(axis) is outside a tensor of rank \(rank)")
         }
         return normal
+    }
+}
+
+extension [Int] {
+    /// The product of a shape's sizes; the largest integer when it is larger still.
+    public var elementCount: Int {
+        var product = 1
+        for size in self {
+            let (next, overflow) = product.multipliedReportingOverflow(by: size)
+            if overflow { return contains(0) ? 0 : .max }
+            product = next
+        }
+        return product
     }
 }

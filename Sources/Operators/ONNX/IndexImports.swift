@@ -28,7 +28,7 @@ extension Registry {
             let depth = Int(literal.integers[0])
             let indices = try g.apply(Cast(to: .i64), operand), shape = g.type(of: indices).shape
             let given = try node.int("axis", default: -1), axis = given < 0 ? given + shape.count + 1 : given
-            guard depth > 0, (0...shape.count).contains(axis), g.type(of: values).shape == [2] else {
+            guard depth > 0, depth <= 1 << 24, (0...shape.count).contains(axis), g.type(of: values).shape == [2] else {
                 throw .malformed(
                     "depth \(depth), axis \(given) and values of shape \(g.type(of: values).shape) do not fit")
             }

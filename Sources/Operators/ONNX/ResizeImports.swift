@@ -136,20 +136,21 @@ extension GraphBuilder {
             let policy = try node.string("keep_aspect_ratio_policy", default: "stretch")
             if policy != "stretch" {
                 let common = (policy == "not_larger" ? factors.min() : factors.max()) ?? 1
-                targets = source.map { Int((common * Double($0) + 0.5).rounded(.down)) }
+                targets = source.map { Int(clamping: (common * Double($0) + 0.5).rounded(.down)) }
                 factors = factors.map { _ in common }
             }
         } else if let scales {
-            (factors, targets) = (scales, zip(scales, source).map { Int((Double($1) * $0).rounded(.down)) })
+            (factors, targets) = (scales, zip(scales, source).map { Int(clamping: (Double($1) * $0).rounded(.down)) })
         }
-        guard targets.allSatisfy({ (1...(1 << 24)).contains($0) }), factors.allSatisfy({ $0 > 0 }) else {
+        guard targets.allSatisfy({ (1...(1 << 24)).contains($0) }), factors.allSatisfy({ (1e-6...1e6).contains($0) })
+        else {
             throw .malformed("the sizes \(targets) are not all positive")
         }
         var y = x
         var isInside: Value?
         for (k, axis) in axes.enumerated() {
             if how.coordinates == "tf_crop_and_resize" {
-                guard let region, region.count == 2 * axes.count else {
+                guard let region, region.count == 2 * axes.count, region.allSatisfy({ abs($0) < 1e6 }) else {
                     throw .malformed("roi should have \(2 * axes.count) entries")
                 }
                 how.region = (region[k], region[axes.count + k])
@@ -203,4 +204,11 @@ extension Registry {
             return [try g.resize(node, node.required(0), scales: scales, sizes: nil, region: nil)]
         },
     ]
+}
+
+extension Int {
+    /// The integer part, within 32 bits; 0 for what is no number.
+    fileprivate init(clamping real: Double) {
+        self = real.isNaN ? 0 : Int(Swift.min(Swift.max(real, -0x1p31), 0x1p31))
+    }
 }

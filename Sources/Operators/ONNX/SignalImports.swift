@@ -58,6 +58,7 @@ extension Registry {
                 }
                 operands.append(literal.reals[0])
             }
+            guard operands.allSatisfy({ abs($0) < 0x1p31 }) else { throw .malformed("an operand is out of range") }
             let (bands, length, rate) = (Int(operands[0]), Int(operands[1]), operands[2])
             guard bands > 0, length > 0, rate > 0, bands < 1 << 16, length < 1 << 24 else {
                 throw .malformed("a count is not positive")

@@ -13,8 +13,8 @@ public struct Reshape: Operator {
 
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let x = try x.single(for: self)
-        guard x.count == shape.reduce(1, *), shape.allSatisfy({ $0 >= 0 }) else {
-            throw ShapeError("reshape: \(x) has \(x.count) elements, but shape \(shape) needs \(shape.reduce(1, *))")
+        guard shape.allSatisfy({ $0 >= 0 }), x.count == shape.elementCount else {
+            throw ShapeError("reshape: \(x) has \(x.count) elements, but shape \(shape) needs \(shape.elementCount)")
         }
         return [x.with(shape: shape)]
     }

@@ -14,7 +14,7 @@ extension ONNXNode {
         guard literal.element.isInteger, literal.shape.count < 2 else {
             throw .malformed("\(name) (operand \(index)) should be a list of integers, found \(literal.type)")
         }
-        return literal.integers.map { Int($0) }
+        return literal.integers.map { Int($0).clampedToSize }
     }
 
     /// The attribute `axis`, counted from the front.

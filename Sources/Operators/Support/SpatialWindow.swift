@@ -30,8 +30,11 @@ extension ONNXNode {
         let n = size.count, ones = [Int](repeating: 1, count: n), zeros = [Int](repeating: 0, count: n)
         let stride = try ints("strides") ?? ones, dilation = try ints("dilations") ?? ones
         guard n > 0, kernel.count == n, stride.count == n, dilation.count == n,
-            (kernel + stride + dilation).allSatisfy({ $0 > 0 })
-        else { throw .malformed("the window's kernel, strides and dilations need \(n) positive entries") }
+            (kernel + stride + dilation).allSatisfy({ $0 > 0 }), kernel.elementCount <= 1 << 16
+        else {
+            throw .malformed(
+                "the window's kernel, strides and dilations need \(n) positive entries, and at most 65536 taps")
+        }
         var window = SpatialWindow(
             kernel: kernel, stride: stride, dilation: dilation, before: zeros, after: zeros, excess: zeros)
         let mode = try string("auto_pad", default: "NOTSET")

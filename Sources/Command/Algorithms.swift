@@ -13,11 +13,11 @@ struct ListAlgorithms: ParsableCommand {
         if let name {
             let recipe = try Recipe.named(name)
             let rows = [["source", recipe.source]] + recipe.axes.map { [$0.name, $0.value] }
-            Terminal.output(Terminal.table(rows))
+            try Terminal.output(Terminal.table(rows))
             return
         }
         let header = ["algorithm"] + Recipe.spos.axes.map(\.name) + ["source"]
         let rows = Recipe.all.map { [$0.name] + $0.axes.map(\.value) + [$0.source] }
-        Terminal.output(Terminal.table([header] + rows))
+        try Terminal.output(Terminal.table([header] + rows))
     }
 }

@@ -20,10 +20,11 @@ typedef struct Act {
 
 INLINE V vmin(V a, V b) { return -vmax(-a, -b); }
 
+/* The operand stands second: of a NaN and a bound, vmax and vmin give the second. */
 INLINE V vactivate(V u, int64_t kind, V low, V high) {
-    if (kind == ACT_RELU) return vmax(u, (V){0});
-    if (kind == ACT_CLIP) return vmin(vmax(u, low), high);
-    if (kind == ACT_HARD_SWISH) return u * vmin(vmax(u * vdup(1.0f / 6) + vdup(0.5f), (V){0}), vdup(1));
+    if (kind == ACT_RELU) return vmax((V){0}, u);
+    if (kind == ACT_CLIP) return vmin(high, vmax(low, u));
+    if (kind == ACT_HARD_SWISH) return u * vmin(vdup(1), vmax((V){0}, u * vdup(1.0f / 6) + vdup(0.5f)));
     return u;
 }
 

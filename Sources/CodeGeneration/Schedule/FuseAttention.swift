@@ -38,6 +38,7 @@ private func fuse(_ softmax: Softmax, _ node: Node, _ index: Int, _ e: inout Nod
     var product = View(node.operands[0])
     product.follow(e) { $0.op is MatMul }
     guard product.path.isEmpty, e.uses[product.root.id] == 1,
+        product.scalings.allSatisfy({ at in e.nodes[at]?.results.allSatisfy { e.uses[$0.id] == 1 } ?? false }),
         let score = e.maker(of: product.root, MatMul.self), !score.op.transposesA
     else { return }
     var views = [View(score.node.operands[0]), View(score.node.operands[1]), View(mix.node.operands[1])]
@@ -63,7 +64,7 @@ private func fuse(_ softmax: Softmax, _ node: Node, _ index: Int, _ e: inout Nod
     let x = e.type(views[0].root)
     guard AttentionKernel.takes(op, [x], unit) else { return }
     e.replace(
-        [index, score.index, mix.index, swap.index, join.index],
+        product.scalings + [index, score.index, mix.index, swap.index, join.index],
         by: Node(op, [views[0].root], join.node.results, name: mix.node.name), at: join.index)
 }
 
@@ -73,6 +74,8 @@ private struct View {
     var factor = 1.0
     /// From the value to the root.
     var path: [Node] = []
+    /// The nodes that multiply by a factor on the way.
+    var scalings: [Int] = []
 
     init(_ value: Value) { root = value }
 
@@ -89,6 +92,7 @@ private struct View {
                     e.type(node.operands[1 - at]).shape == e.type(node.results[0]).shape
                 else { return }
                 factor *= literal.reals[0]
+                scalings.append(index)
                 root = node.operands[1 - at]
             default: return
             }

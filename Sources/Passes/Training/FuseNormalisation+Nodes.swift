@@ -228,6 +228,8 @@ extension NormalisationFusion {
             (op, input, filter, x, w) = (own, outer, other, first.operands[0], first.operands[1])
         }
         guard op.fuses(graph.type(of: x), graph.type(of: w)) else { return false }
+        // In a gradient's gradient the other node of the pair may read what comes after this one.
+        guard isMade(x), isMade(w), !fused.isChain || isMade(pair.w) else { return false }
         fused.convolution = op
         fused.wantsInput = input != nil
         var target = input.map { graph.nodes[$0].results[0] }

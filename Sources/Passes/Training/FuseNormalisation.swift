@@ -114,6 +114,9 @@ struct NormalisationFusion {
         return made
     }
 
+    /// Whether the value, or the form its readers apply, is there at this point of the new graph.
+    func isMade(_ old: Value) -> Bool { new[old.id] != nil || forms[old.id] != nil }
+
     private mutating func compute(_ form: Form, name: String?) throws(ShapeError) -> Value {
         let terms = form.terms
         let isPlain = terms.allSatisfy { $0.scale == nil && $0.weight == nil }

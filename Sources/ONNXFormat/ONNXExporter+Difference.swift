@@ -4,8 +4,10 @@ extension ONNXExporter {
     /// Where a graph differs from what was read back from its file, in words; `nil` when both are the same program.
     ///
     /// Compared are inputs, outputs, and node by node the operator with all attributes, the operands, the result types and
-    /// the name; constants by their bytes, and so are nodes over constants alone, which reading folds. Real attributes count as equal when they are as 32-bit numbers, which is what
-    /// the file holds; nodes without a name get one by the export, and nodes that share a name are numbered.
+    /// the name; constants by their bytes, and so are nodes over constants alone, which reading folds. Real attributes count
+    /// as equal when they are as 32-bit numbers, which is what the file holds; nodes without a name get one by the export,
+    /// and nodes that share a name are numbered. Operands that ONNX asks for and the operator leaves out, such as the scale of
+    /// a normalisation that is not affine, are the constants which the export puts there.
     ///
     /// - Throws: ``AttributeError`` for an operator whose attributes cannot be written.
     public static func difference(between written: Graph, andReadBack read: Graph) throws -> String? {
@@ -32,7 +34,9 @@ extension ONNXExporter {
             let (expected, actual) = (try node.signature(), try found.signature())
             guard expected == actual else { return "node \(node.title): expected \(expected), found \(actual)" }
             guard node.isNamed(as: found) else { return "node \(node.title): is named \(found.title) in the file" }
-            guard node.operands.count == found.operands.count, zip(node.operands, found.operands).allSatisfy(isSame),
+            let added = found.operands.dropFirst(node.operands.count).map { second[$0] }
+            guard node.operands.count <= found.operands.count, zip(node.operands, found.operands).allSatisfy(isSame),
+                added.isEmpty || added == node.constantsAddedByExport(from: written),
                 written.types(of: node.results) == read.types(of: found.results)
             else { return "node \(node.title): has other operands or results in the file" }
             for (result, other) in zip(node.results, found.results) { counterpart[result] = other }
@@ -60,6 +64,13 @@ extension Graph {
 }
 
 extension Node {
+    /// The literals that the node's ONNX form holds beside its operands.
+    fileprivate func constantsAddedByExport(from graph: Graph) -> [Literal?] {
+        (op.onnx(graph.types(of: operands), graph.types(of: results))?.inputs ?? []).compactMap {
+            if case .constant(let literal) = $0 { literal } else { nil }
+        }
+    }
+
     fileprivate var title: String { name.map { AttributeValue.quote($0) } ?? op.mnemonic }
 
     fileprivate func isNamed(as other: Node) -> Bool {

@@ -3,7 +3,7 @@ import Testing
 
 /// Options mean the same for every command, and results go where they are sent.
 @Suite(.serialized) struct OptionTests {
-    static let commands = ["search", "compile", "bench", "verify", "inspect", "ops", "targets", "spaces"]
+    static let commands = ["search", "compile", "bench", "verify", "inspect", "ops", "targets", "spaces", "algorithms"]
 
     @Test(arguments: commands) func commonOptionsAreThere(command: String) throws {
         let shell = try Shell()
@@ -25,7 +25,8 @@ import Testing
         let shell = try Shell()
         try shell.writeModel(CommandTests.network)
         let runs = [
-            ["ops"], ["targets"], ["spaces"], ["spaces", "mbconv-28"], ["inspect", "model.onnx"],
+            ["ops"], ["targets"], ["spaces"], ["spaces", "mbconv-28"], ["algorithms"], ["algorithms", "darts1"],
+            ["inspect", "model.onnx"],
             ["verify", "model.onnx", "--data", "data"], ["bench", "model.onnx", "--seconds", "0.05"],
         ]
         for words in runs {

@@ -27,6 +27,12 @@ import Testing
                         #expect(error <= 4e-6 * scale, "\(name), \(parts) parts, level \(level), \(types)")
                         #expect(a.reals.count == b.count)
                     }
+                    // A result may take over the memory of an operand that the operator offers.
+                    for operand in specimen.op.inPlaceOperands(x, y) where x[operand] == y[0] {
+                        let inPlace = run(
+                            call, operands, x, y, parts: parts, level: level, overwriting: operand)
+                        #expect(inPlace == found, "\(name) in place of operand \(operand), level \(level), \(types)")
+                    }
                 }
             }
         }
@@ -60,13 +66,14 @@ import Testing
 
     private func run(
         _ call: KernelCall, _ operands: [ReferenceTensor<Float>], _ x: [TensorType], _ y: [TensorType], parts: Int,
-        level: Int
+        level: Int, overwriting overwritten: Int? = nil
     ) -> [[Float]] {
         let function = unsafe martlet_kernel_variant(call.function, Int32(level)) ?? call.function
         let inputs = zip(operands, x).map { buffer($1.byteCount, $0.bytes(as: $1)) }
-        let outputs = y.map { buffer($0.byteCount, []) }
+        let own = y.map { buffer($0.byteCount, []) }
+        let outputs = overwritten.map { [inputs[$0]] + own.dropFirst() } ?? own
         let scratch = buffer(call.scratchBytes(parts: parts), [])
-        defer { for memory in inputs + outputs + [scratch] { memory.deallocate() } }
+        defer { for memory in inputs + own + [scratch] { memory.deallocate() } }
         let addresses = inputs.map { UnsafeRawPointer($0) as UnsafeRawPointer? }
         for phase in 0..<call.phases {
             for part in 0..<(call.isParallel ? parts : 1) {

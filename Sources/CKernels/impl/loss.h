@@ -8,16 +8,28 @@ INLINE float exp_row(const float *restrict x, int64_t C, float *restrict e, doub
     return top;
 }
 
+/* y may be x: nothing of a row is written over before it is no longer read. */
 static void softmax(const MartletCall *call) {
     int64_t C = call->p[1], logarithm = call->p[2];
     Span s = span_of(call, call->p[0], 1);
     for (int64_t r = s.from; r < s.to; r++) {
-        const float *restrict x = (const float *)call->in[0] + r * C;
-        float *restrict y = (float *)call->out[0] + r * C;
-        double sum;
-        float top = exp_row(x, C, y, &sum), factor = (float)(1.0 / sum), shift = (float)log(sum);
-        if (logarithm) for (int64_t c = 0; c < C; c++) y[c] = (x[c] - top) - shift;
-        else for (int64_t c = 0; c < C; c++) y[c] *= factor;
+        const float *x = (const float *)call->in[0] + r * C;
+        float *y = (float *)call->out[0] + r * C, top = (float)reduce_run(MAXIMUM, x, C);
+        double sum = 0;
+        if (logarithm) {
+            float e[256];
+            for (int64_t from = 0; from < C; from += 256) {
+                int64_t n = C - from < 256 ? C - from : 256;
+                for (int64_t c = 0; c < n; c++) e[c] = exp_one(x[from + c] - top);
+                sum += reduce_run(SUM, e, n);
+            }
+            float shift = (float)log(sum);
+            for (int64_t c = 0; c < C; c++) y[c] = (x[c] - top) - shift;
+        } else {
+            for (int64_t c = 0; c < C; c++) y[c] = exp_one(x[c] - top);
+            float factor = (float)(1.0 / reduce_run(SUM, y, C));
+            for (int64_t c = 0; c < C; c++) y[c] *= factor;
+        }
     }
 }
 

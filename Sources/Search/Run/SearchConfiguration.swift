@@ -175,7 +175,7 @@ extension SearchConfiguration {
         (evolution.population, evolution.generations, evolution.parents) = (30, 6, 8)
         (evolution.mutants, evolution.crossovers) = (15, 15)
         (recalibrationBatches, candidateImages) = (4, 1500)
-        retraining.epochs = 9
+        retraining.epochs = 12
     }
 
     /// A few steps of every phase.

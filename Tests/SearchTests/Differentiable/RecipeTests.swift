@@ -181,11 +181,7 @@ import Training
             let difference = zip(flat(up, "grad.", names), flat(down, "grad.", names)).map { ($0 - $1) / (2 * step) }
             #expect(exact.count == found.count && difference.count == found.count)
             #expect(cosine(exact, difference) > 0.9999)
-            withKnownIssue(
-                "the executor's second derivatives differ; recipes take differences of first ones", isIntermittent: true
-            ) {
-                #expect(cosine(exact, found) > 0.999)
-            }
+            #expect(cosine(exact, found) > 0.999)
         }
         #expect(programs.values == w)
         #expect(try programs.products().slowOperators.isEmpty)

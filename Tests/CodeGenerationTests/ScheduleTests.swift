@@ -1,4 +1,5 @@
 import CodeGeneration
+import Foundation
 import IR
 import Operators
 import Passes
@@ -10,6 +11,7 @@ import Testing
     static let units: [(name: String, unit: VectorUnit)] = [
         ("v16", .avx512), ("v8", .avx2), ("v4", .neon),
         ("few", VectorUnit(lanes: 4, registers: 8, l1: 4 << 10, l2: 16 << 10)),
+        ("v1", VectorUnit(lanes: 1, registers: 32, l2: 32 << 10)),
     ]
 
     static func cases(_ names: [String], exact: Bool) throws -> [TestProgram] {
@@ -35,10 +37,10 @@ import Testing
 
     @Test(arguments: [
         (["gcc", "-O1", "-march=native", "-ffp-contract=fast"], ["v16", "v8"]),
-        (["gcc", "-O1", "-DMARTLET_PLAIN_C"], ["v16"]),
+        (["gcc", "-O1", "-DMARTLET_PLAIN_C"], ["v16", "v1"]),
         (
             ["clang", "-O1", "-march=native", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
-            ["v4", "few"]
+            ["v4", "few", "v1"]
         ),
     ])
     func emittedKernelsEqualTheDefinition(compiler: [String], units: [String]) throws {
@@ -62,6 +64,18 @@ import Testing
                 if macs > 0 { #expect(node.schedule["kernel"] != nil, "\(name): \(node.op.mnemonic)") }
             }
         }
+    }
+
+    /// `exact` leaves plain sums: it takes Winograd's transforms out, and nothing else.
+    @Test func exactSchedulesHaveNoTransforms() throws {
+        let graph = try #require(ScheduledNetworks.all.first { $0.name == "dense16to32x16" }).graph
+        let deployed = try Pipeline.deployment().run(graph)
+        func text(exact: Bool) throws -> String {
+            try Pipeline.schedule(for: .avx512, exact: exact).run(deployed).description
+        }
+        let fast = try text(exact: false), exact = try text(exact: true)
+        #expect(fast.contains("winograd = 4"))
+        #expect(exact == fast.replacingOccurrences(of: "winograd = 4", with: "winograd = 0"))
     }
 
     @Test func blocksAreFusedAndPrinted() throws {

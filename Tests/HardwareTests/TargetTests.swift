@@ -1,5 +1,7 @@
 import Foundation
 import Hardware
+import IR
+import Operators
 import Testing
 
 @Suite struct TargetTests {
@@ -42,6 +44,28 @@ import Testing
             #expect(host.family == .aarch64)
         #endif
         #expect(host.runner == .local(core: nil))
+    }
+
+    /// Vectors, or single floats where there are none; transforms that enlarge weights stay off microcontrollers.
+    @Test func schedulesFitTheTarget() throws {
+        var g = GraphBuilder(name: "dense")
+        let image = g.input("image", .f32(1, 16, 16, 16))
+        let filter = g.constant(Literal(.f32, [32, 16, 3, 3], reals: (0..<4608).map { Double($0 % 7) - 3 }))
+        let y = try g.append(Conv2D(kernel: 3), image, filter)
+        let graph = g.finish(outputs: [y])
+        func text(_ name: String, exact: Bool = false) throws -> String {
+            try TargetLibrary().target(name)
+                .deployed(graph, exact: exact).description
+        }
+        for (name, lanes) in [
+            ("x86-64-v4", 16), ("x86-64-v3", 8), ("cortex-a53", 4), ("cortex-m55", 4), ("cortex-m7", 1),
+        ] {
+            #expect(try text(name).contains("lanes = \(lanes)"), "\(name)")
+        }
+        let transformed = "winograd = [24]"
+        #expect(try text("x86-64-v4").range(of: transformed, options: .regularExpression) != nil)
+        #expect(try text("x86-64-v4", exact: true).range(of: transformed, options: .regularExpression) == nil)
+        #expect(try text("cortex-m7").range(of: transformed, options: .regularExpression) == nil)
     }
 
     @Test func valuesAreRead() throws {

@@ -1,5 +1,5 @@
-/* Vectors of VL floats. The first half says them in the compiler's vector extension, where the target has registers of that
-   width; the second in plain C99, for every other compiler and target. */
+/* Vectors of VL floats. The first part says them in the compiler's vector extension, where the target has registers of that
+   width; the second takes single floats for targets that have none; the third is plain C99 for every other compiler. */
 #if defined(__GNUC__)
 #define MT_UNUSED __attribute__((unused))
 #else
@@ -12,7 +12,6 @@ typedef int VI __attribute__((vector_size(4 * VL)));
 typedef float VM __attribute__((vector_size(4 * VL), aligned(4), may_alias));
 #define MT_KERNEL static __attribute__((noinline)) MT_UNUSED
 #define MT_INLINE static inline __attribute__((always_inline)) MT_UNUSED
-#define MT_PREFETCH(p) __builtin_prefetch((p), 0, 2)
 #define V_LOAD(p) ((V)*(const VM *)(const void *)(p))
 #define V_STORE(p, a) (*(VM *)(void *)(p) = (VM)(a))
 #define V_ZERO ((V){0})
@@ -22,9 +21,18 @@ typedef float VM __attribute__((vector_size(4 * VL), aligned(4), may_alias));
 #define V_MUL(a, b) ((a) * (b))
 #define V_DIV(a, b) ((a) / (b))
 #define V_SCALE(a, s) ((a) * (s))
+#define V_LANE(a, i) ((a)[i])
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)
+/* Compilers say these as a product and a sum, and a broadcast before them. There is no cache to fill ahead of time. */
+#include <arm_mve.h>
+#define MT_PREFETCH(p) ((void)(p))
+#define V_FMA(acc, a, b) ((acc) = (V)vfmaq_f32((float32x4_t)(acc), (float32x4_t)(a), (float32x4_t)(b)))
+#define V_FMAS(acc, s, b) ((acc) = (V)vfmaq_n_f32((float32x4_t)(acc), (float32x4_t)(b), (s)))
+#else
+#define MT_PREFETCH(p) __builtin_prefetch((p), 0, 2)
 #define V_FMA(acc, a, b) ((acc) += (a) * (b))
 #define V_FMAS(acc, s, b) ((acc) += (s) * (b))
-#define V_LANE(a, i) ((a)[i])
+#endif
 #if defined(__AVX512F__) && VL == 16
 #include <immintrin.h>
 MT_INLINE V v_max(V a, V b) { return (V)_mm512_max_ps((__m512)a, (__m512)b); }
@@ -38,6 +46,9 @@ typedef float VHM __attribute__((vector_size(2 * VL), aligned(4), may_alias));
 #define MT_REDUCES
 MT_INLINE float v_total(V a) { return _mm512_reduce_add_ps((__m512)a); }
 MT_INLINE float v_largest(V a) { return _mm512_reduce_max_ps((__m512)a); }
+#elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)
+MT_INLINE V v_max(V a, V b) { return (V)vmaxnmq_f32((float32x4_t)a, (float32x4_t)b); }
+MT_INLINE V v_min(V a, V b) { return (V)vminnmq_f32((float32x4_t)a, (float32x4_t)b); }
 #elif defined(__AVX__) && VL == 8
 #include <immintrin.h>
 MT_INLINE V v_max(V a, V b) { return (V)_mm256_max_ps((__m256)a, (__m256)b); }
@@ -83,10 +94,36 @@ MT_INLINE V v_exp2(V t)
 }
 #endif
 #else
+#define MT_PREFETCH(p) ((void)(p))
+#if VL == 1
+typedef float V;
+#if defined(__GNUC__)
+#define MT_KERNEL static __attribute__((noinline)) MT_UNUSED
+#else
+#define MT_KERNEL static
+#endif
+#define MT_INLINE static inline MT_UNUSED
+#define V_LOAD(p) (*(p))
+#define V_STORE(p, a) (*(p) = (a))
+#define V_ZERO 0.0f
+#define V_SPLAT(s) (s)
+#define V_ADD(a, b) ((a) + (b))
+#define V_SUB(a, b) ((a) - (b))
+#define V_MUL(a, b) ((a) * (b))
+#define V_DIV(a, b) ((a) / (b))
+#define V_SCALE(a, s) ((a) * (s))
+#define V_FMA(acc, a, b) ((acc) += (a) * (b))
+#define V_FMAS(acc, s, b) ((acc) += (s) * (b))
+#define V_LANE(a, i) (a)
+#define MT_REDUCES
+MT_INLINE float v_total(V a) { return a; }
+MT_INLINE float v_largest(V a) { return a; }
+MT_INLINE V v_max(V a, V b) { return a > b ? a : b; }
+MT_INLINE V v_min(V a, V b) { return a < b ? a : b; }
+#else
 typedef struct { float e[VL]; } V;
 #define MT_KERNEL static MT_UNUSED
 #define MT_INLINE static MT_UNUSED
-#define MT_PREFETCH(p) ((void)(p))
 #define V_LOAD(p) v_load(p)
 #define V_STORE(p, a) v_store(p, a)
 #define V_ZERO v_splat(0.0f)
@@ -131,6 +168,12 @@ MT_INLINE VH h_fma(VH c, float s, VH b)
     return c;
 }
 MT_INLINE V h_widen(VH a) { MT_EACH(i < VL / 2 ? a.e[i] : 0.0f); }
+MT_INLINE void v_store(float *p, V a)
+{
+    int i;
+    for (i = 0; i < VL; ++i) p[i] = a.e[i];
+}
+#endif
 MT_INLINE float v_exp2_lane(float t)
 {
     union {
@@ -146,12 +189,11 @@ MT_INLINE float v_exp2_lane(float t)
     }
     return p.real;
 }
+#if VL == 1
+MT_INLINE V v_exp2(V a) { return v_exp2_lane(a); }
+#else
 MT_INLINE V v_exp2(V a) { MT_EACH(v_exp2_lane(a.e[i])); }
-MT_INLINE void v_store(float *p, V a)
-{
-    int i;
-    for (i = 0; i < VL; ++i) p[i] = a.e[i];
-}
+#endif
 #endif
 #if !defined(MT_REDUCES)
 /* Sum and largest of the lanes. */

@@ -181,7 +181,7 @@ struct Tiling: Hashable, Sendable {
 
     private static func cost(_ m: Int, _ part: Part, _ depth: Int, _ unit: VectorUnit) -> Double {
         let n = part.vectors, tile = Double(m * n) - (part.half ? 0.4 * Double(m) : 0)
-        let step = max(tile, 6, unit.loadCost * Double(m + n))
+        let step = unit.loadsInTurn ? tile + Double(m + n + 3) : max(tile, 6, unit.loadCost * Double(m + n))
         return step * Double(depth) + Double(m * n) * 1.5 + 20
     }
 }

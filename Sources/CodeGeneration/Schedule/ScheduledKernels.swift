@@ -6,10 +6,11 @@ extension NodeSite {
     func unit() throws(ExportError) -> VectorUnit {
         guard case .integer(let lanes)? = node.schedule["lanes"],
             case .integer(let registers)? = node.schedule["registers"],
-            [4, 8, 16].contains(lanes), (8...32).contains(registers)
+            [1, 4, 8, 16].contains(lanes), (8...32).contains(registers)
         else {
             throw ExportError(
-                .invalid, "\(node.op.mnemonic): a kernel's schedule needs lanes (4, 8 or 16) and registers (8 to 32)")
+                .invalid, "\(node.op.mnemonic): a kernel's schedule needs lanes (1, 4, 8 or 16) and registers (8 to 32)"
+            )
         }
         var unit = VectorUnit(lanes: lanes, registers: registers)
         if let threads = decision("threads") {

@@ -1,6 +1,6 @@
 /// What the kernels must know of the target: how wide its vectors are, how many there are, how large its caches.
 public struct VectorUnit: Hashable, Sendable {
-    /// Floats in one vector register; a power of two, at least 4.
+    /// Floats in one vector register: 4, 8 or 16; 1 where there are no vectors of floats.
     public var lanes: Int
     /// Architectural vector registers.
     public var registers: Int
@@ -28,6 +28,9 @@ public struct VectorUnit: Hashable, Sendable {
     /// What a load costs where a multiply-add costs 1: AVX-512 takes a broadcast as an operand of the multiply-add, the
     /// others spend an instruction and a load port on it.
     var loadCost: Double { lanes == 16 ? 0.75 : 1.2 }
+
+    /// Whether loads take their own turns: processors without vectors start one instruction after the other.
+    var loadsInTurn: Bool { lanes == 1 }
 
     /// Whether the kernels should leave out the upper half of a last vector that is empty: processors that work on 16 lanes
     /// in two passes need one for it.

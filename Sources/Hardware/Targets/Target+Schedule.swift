@@ -11,12 +11,14 @@ extension VectorUnit {
 }
 
 extension Target {
-    /// What the fast kernels must know of the target; `nil` where it has no vectors of floats.
+    /// What the fast kernels must know of the target; `nil` where it has too few registers for them.
     public var vectorUnit: VectorUnit? {
-        let lanes = min(vector.floats, 16)
-        guard lanes >= 4, vector.registers >= 8 else { return nil }
-        // The largest width that the kernels are written for.
-        var unit = VectorUnit(lanes: lanes >= 16 ? 16 : lanes >= 8 ? 8 : 4, registers: min(vector.registers, 32))
+        guard vector.registers >= 8 else { return nil }
+        // The largest width that the kernels are written for; single floats where there are no vectors.
+        let lanes = [16, 8, 4].first { $0 <= vector.floats } ?? 1
+        var unit = VectorUnit(lanes: lanes, registers: min(vector.registers, 32))
+        // No cache makes rows cheap to keep there, and memory is dear.
+        if family == .cortexM { unit.l2 = 32 << 10 }
         if let caches {
             if caches.l1Data > 0 { unit.l1 = caches.l1Data }
             if caches.l2 > 0 { unit.l2 = min(caches.l2, 2 << 20) }
@@ -40,7 +42,9 @@ extension Target {
         guard !portable, var vectorUnit else { return deployed }
         vectorUnit.threads = threads
         if without.contains(VectorUnit.registerTiles) { vectorUnit.registers = 8 }
-        var pipeline = Pipeline.schedule(for: vectorUnit, exact: exact || without.contains(VectorUnit.winograd))
+        // Winograd's transforms store up to four times the weights, and flash is what microcontrollers have least of.
+        let direct = exact || family == .cortexM || without.contains(VectorUnit.winograd)
+        var pipeline = Pipeline.schedule(for: vectorUnit, exact: direct)
         pipeline.passes.removeAll { without.contains($0.name) }
         return try pipeline.run(deployed)
     }

@@ -7,7 +7,8 @@
 # make fuzz SECONDS=600    mutates models and feeds them to the reader of ONNX
 # make benchmark-training   a training step of four networks, in turns with PyTorch where PYTORCH, a Python, has it
 #
-# make benchmark   the tables of docs/performance.md; PEERS, a Python, may have other runtimes
+# make benchmark   the tables of docs/performance.md; PEERS, a Python, may have other runtimes; with CIFAR10=folder, that of
+#                  the binary files, also of two networks that it searches first, beside the demonstration's
 #
 # make study   the slower checks of searches: trains the 125 networks of a small benchmark, supernets, and every
 #              differentiable system on planted architectures; with CELL_TABLE=nb201_accuracy.csv CIFAR10=folder also on
@@ -33,6 +34,10 @@ SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 PEERS = python3
 BENCHMARK = $(PEERS) benchmarks/runtimes.py
+SEARCHED = runs/demo
+ifdef CIFAR10
+SEARCHED += runs/cells runs/large
+endif
 
 .PHONY: demo study benchmark benchmark-training test test-targets conformance fuzz check format setup setup-test build
 
@@ -69,13 +74,31 @@ fuzz: setup
 	.build/fuzz/release/fuzz-onnx -max_total_time=$(SECONDS) -max_len=16384 -timeout=20 -rss_limit_mb=2048 \
 	    -print_final_stats=1 -artifact_prefix=.build/fuzz/ .build/fuzz/corpus
 
-benchmark: build
+benchmark: build $(SEARCHED:%=%/best/model.onnx)
 	$(BENCHMARK) compare
 	$(BENCHMARK) compare --threads 2
 	$(BENCHMARK) compare --avx2
 	$(BENCHMARK) ablate
 	$(BENCHMARK) build
-	$(BENCHMARK) emulate
+	$(BENCHMARK) tune --seconds 60
+	$(BENCHMARK) emulate $(SEARCHED:%=%/best/model.onnx) build/benchmarks/models/mobilenetv2_035_96.onnx
+
+# Their latency counts here, so they are trained just enough to choose by. 3073 bytes are an image and its label.
+PART = build/benchmarks/cifar10
+QUICK = $(MARTLET) search --data cifar10 --data-folder $(PART) --preset quick --force
+
+runs/demo/best/model.onnx:
+	$(MAKE) demo
+
+runs/cells/best/model.onnx: | build $(PART)
+	$(QUICK) --space nas-bench-201 --latency 0.6ms --supernet-epochs 8 --epochs 2 -o runs/cells
+
+runs/large/best/model.onnx: | build $(PART)
+	$(QUICK) --space mbconv-224 --latency 5ms --supernet-epochs 0.2 --epochs 0.2 -o runs/large
+
+$(PART):
+	mkdir -p $@
+	for file in $(CIFAR10)/*_batch*.bin; do head -c $$((500 * 3073)) $$file > $@/$${file##*/}; done
 
 study: setup
 	swift build --configuration release --product Study

@@ -4,16 +4,18 @@
   runtimes.py compare   [--threads N] [--avx2] [MODEL.onnx ...]   ours and every runtime that can be imported, in turns
   runtimes.py ablate    [--threads N] [MODEL.onnx ...]            ours with one part of the schedule left out
   runtimes.py build     [MODEL.onnx ...]                          compile times, sizes, arena against its bound
+  runtimes.py tune      [--threads N] [--seconds S] [MODEL.onnx ...]   the default schedule and the tuned one, in turns
   runtimes.py emulate   [MODEL.onnx ...]                          instructions of an inference under emulation
 
 Without models it works on the reference networks in build/benchmarks/models, which it exports from torchvision and timm
-where those can be imported (weights are random: speed does not depend on them). A virtual environment with onnxruntime
+where those can be imported (weights are random: speed does not depend on them), and on what searches left in runs/. A virtual environment with onnxruntime
 and openvino adds those runtimes; without it ours is measured alone.
 
-All programs of a network take turns, burst by burst, on the same cores; figures are medians over rounds, ratios are
+Ours is the default schedule everywhere but in `tune`. All programs of a network take turns, burst by burst, on the same cores; figures are medians over rounds, ratios are
 taken round by round. One JSON object is printed for each network, then a table.
 """
 import argparse
+import glob
 import importlib.metadata
 import importlib.util
 import json
@@ -110,8 +112,9 @@ class Ours:
     """A network as C, compiled; kept until the compiler of networks is newer."""
 
     def __init__(self, model, options, extra=(), target=None, anew=False):
-        self.name = os.path.splitext(os.path.basename(model))[0]
+        self.name = named(model)
         self.options = options
+        extra = list(extra) if "--tune" in extra else [*extra, "--untuned"]
         label = "-".join([self.name, str(options.threads), target or "host", *extra])
         self.folder = os.path.join(WORK, "programs", re.sub(r"[^\w-]", "_", label))
         figures = os.path.join(self.folder, "figures.json")
@@ -143,7 +146,7 @@ class Ours:
                        capture_output=True, cwd=self.folder)
         with open(figures, "w") as file:
             json.dump({"steps": steps, "source": source, "weights": weights, "arena": arena, "generating": generating,
-                       "compiling": compiling}, file)
+                       "compiling": compiling, "note": " ".join(re.findall(r"tuned: (.*)", text))}, file)
 
     def burst(self):
         out = subprocess.run(
@@ -153,6 +156,12 @@ class Ours:
 
     def close(self):
         pass
+
+
+def named(model):
+    """The network's name: a search calls its winner RUN/best/model.onnx."""
+    folder, file = os.path.split(os.path.abspath(model))
+    return os.path.basename(os.path.dirname(folder)) if os.path.basename(folder) == "best" else os.path.splitext(file)[0]
 
 
 def pinned(threads):
@@ -251,6 +260,8 @@ def compare(options):
             row[name] = {"ms": round(median_of(values), 4), "spread": round(spread(values), 3)}
         others = [name for name in times if name != "ours"]
         if others:
+            for o in others:
+                row[o]["ratio"] = round(median_of([a / b for a, b in zip(times[o], times["ours"])]), 3)
             ratios = [min(times[o][i] for o in others) / times["ours"][i] for i in range(options.rounds)]
             row["ratio"], row["least"], row["most"] = (round(v, 3) for v in (median_of(ratios), min(ratios), max(ratios)))
         row["share_of_peak"] = round(
@@ -260,7 +271,9 @@ def compare(options):
         print(json.dumps(row), flush=True)
     names = ["ours"] + kinds
     table([["network"] + [f"{n}, ms" for n in names] + ["best / ours", "range", "of peak"]] + [
-        [r["network"]] + [f"{r[n]['ms']:.3f} ± {100 * r[n]['spread']:.0f} %" if n in r else "" for n in names]
+        [r["network"]] + [
+            f"{r[n]['ms']:.3f} ± {100 * r[n]['spread']:.0f} %" + (f", x {r[n]['ratio']:.2f}" if "ratio" in r[n] else "")
+            if n in r else "" for n in names]
         + ([f"{r['ratio']:.2f}", f"{r['least']:.2f}-{r['most']:.2f}"] if "ratio" in r else ["", ""])
         + [f"{100 * r['share_of_peak']:.0f} %"] for r in rows])
     ratios = [r["ratio"] for r in rows if "ratio" in r]
@@ -271,12 +284,12 @@ def compare(options):
 def ablate(options):
     for model in options.models:
         for _, extra in ABLATIONS:
-            Ours(model, options, extra + ["--untuned"])
+            Ours(model, options, extra)
     if options.rounds == 0:
         return
     rows = []
     for model in options.models:
-        programs = {label: Ours(model, options, extra + ["--untuned"]) for label, extra in ABLATIONS}
+        programs = {label: Ours(model, options, extra) for label, extra in ABLATIONS}
         times = rounds(programs, options.rounds)
         for program in programs.values():
             program.close()
@@ -299,45 +312,87 @@ def build(options):
                "gcc_seconds": round(ours.compiling, 2)}
         rows.append(row)
         print(json.dumps(row), flush=True)
-    table([["network", "C, KB", "weights, MB", "arena, KB", "bound, KB", "martlet, s", "gcc -O3, s"]] + [
+    table([["network", "C, KB", "weights, MB", "arena, KB", "bound, KB", "arena / bound", "martlet, s", "gcc -O3, s"]] + [
         [r["network"], f"{r['source_bytes'] / 1e3:.0f}", f"{r['weight_bytes'] / 1e6:.1f}", f"{r['arena_bytes'] / 1e3:.0f}",
-         f"{r['arena_bound'] / 1e3:.0f}", f"{r['martlet_seconds']:.1f}", f"{r['gcc_seconds']:.1f}"] for r in rows])
+         f"{r['arena_bound'] / 1e3:.0f}", f"{r['arena_bytes'] / r['arena_bound']:.3f}", f"{r['martlet_seconds']:.1f}",
+         f"{r['gcc_seconds']:.1f}"] for r in rows])
+
+
+def tune(options):
+    """The default schedule beside the one that measuring chose."""
+    tuning = ["--tune", f"{options.seconds:g}"]
+    for model in options.models:
+        Ours(model, options)
+        Ours(model, options, tuning)
+    if options.rounds == 0:
+        return
+    rows = []
+    for model in options.models:
+        programs = {"default": Ours(model, options), "tuned": Ours(model, options, tuning)}
+        times = rounds(programs, options.rounds)
+        ratios = [a / b for a, b in zip(times["default"], times["tuned"])]
+        row = {"network": programs["default"].name, "threads": options.threads, "note": programs["tuned"].note,
+               "default_ms": round(median_of(times["default"]), 4), "tuned_ms": round(median_of(times["tuned"]), 4)}
+        row["ratio"], row["least"], row["most"] = (round(v, 3) for v in (median_of(ratios), min(ratios), max(ratios)))
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    table([["network", "default, ms", "tuned, ms", "default / tuned", "range", "what tuning said"]] + [
+        [r["network"], f"{r['default_ms']:.3f}", f"{r['tuned_ms']:.3f}", f"{r['ratio']:.2f}",
+         f"{r['least']:.2f}-{r['most']:.2f}", r["note"]] for r in rows])
 
 
 def emulate(options):
-    """Instructions of one inference: the difference between runs of two inferences and of one."""
+    """Instructions of one inference: portable code without a schedule, and what martlet compiles by default."""
     plugin = os.path.join(WORK, "count_instructions.so")
     subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", plugin, os.path.join(HERE, "count_instructions.c")], check=True)
+    targets = {"aarch64": lambda *words: aarch64_instructions(plugin, *words)}
+    for name in ("cortex-m4", "cortex-m7", "cortex-m55"):
+        targets[name] = lambda *words, name=name: board_instructions(name, *words)
     rows = []
     for model in options.models:
-        row = {"network": os.path.splitext(os.path.basename(model))[0]}
-        for label, extra in (("portable", ["--portable"]), ("scheduled", [])):
-            with tempfile.TemporaryDirectory(dir=WORK) as folder:
-                subprocess.run([options.martlet, "compile", model, "-o", folder, "--force", "--name", "network", "--quiet",
-                                "--target", "aarch64-qemu", *extra], check=True)
-                driver = os.path.join(folder, "count.c")
-                with open(os.path.join(folder, "main.c")) as check, open(driver, "w") as out:
-                    # The self-check with its run made as often as it has arguments.
-                    text = check.read()
-                    out.write(text.replace("status = network_run(&in, &out, arena);",
-                                           "for (int k = 0; k < argc; k++) status = network_run(&in, &out, arena);"))
-                subprocess.run(["aarch64-linux-gnu-gcc", "-std=c99", "-O3", "-march=armv8-a", "-ffp-contract=fast", "-static", "-I.",
-                                "-o", "count", "count.c", "network.c", "-lm"], check=True, cwd=folder)
-                counts = []
-                for words in (["network_test.bin"], ["network_test.bin", "again"]):
-                    run = subprocess.run(["qemu-aarch64", "-cpu", "max", "-plugin", plugin, "-d", "plugin", "./count", *words],
-                                         cwd=folder, capture_output=True, text=True)
-                    row["right"] = row.get("right", True) and run.returncode == 0
-                    counts.append(int(re.search(r"instructions (\d+)", run.stderr + run.stdout).group(1)))
-                row[f"aarch64_{label}"] = counts[1] - counts[0]
-        bench = subprocess.run([options.martlet, "bench", model, "--target", "cortex-m7", "--json"], capture_output=True, text=True)
-        row["cortex_m7"] = json.loads(bench.stdout.splitlines()[-1])["instructions"] if bench.returncode == 0 else None
+        row = {"network": named(model)}
+        for target, count in targets.items():
+            row[target] = {label: count(options, model, extra) for label, extra in (("before", ["--portable"]), ("after", []))}
         rows.append(row)
         print(json.dumps(row), flush=True)
-    table([["network", "aarch64 portable", "aarch64 scheduled", "ratio", "Cortex-M7", "results"]] + [
-        [r["network"], f"{r['aarch64_portable'] / 1e6:.2f} M", f"{r['aarch64_scheduled'] / 1e6:.2f} M",
-         f"{r['aarch64_portable'] / r['aarch64_scheduled']:.2f}",
-         f"{r['cortex_m7'] / 1e6:.2f} M" if r["cortex_m7"] else "does not fit", "agree" if r["right"] else "DIFFER"] for r in rows])
+
+    def cells(counts):
+        if None in counts.values():
+            return "does not fit"
+        return f"{counts['before'] / 1e6:.2f} M to {counts['after'] / 1e6:.2f} M, x {counts['before'] / counts['after']:.2f}"
+    table([["network", *targets]] + [[r["network"]] + [cells(r[t]) for t in targets] for r in rows])
+
+
+def aarch64_instructions(plugin, options, model, extra):
+    """The difference between runs of two inferences and of one, both of which must give the reference's numbers."""
+    with tempfile.TemporaryDirectory(dir=WORK) as folder:
+        subprocess.run([options.martlet, "compile", model, "-o", folder, "--force", "--name", "network", "--quiet",
+                        "--target", "aarch64-qemu", *extra], check=True)
+        with open(os.path.join(folder, "main.c")) as check, open(os.path.join(folder, "count.c"), "w") as out:
+            # The self-check with its run made as often as it has arguments.
+            once = "status = network_run(&in, &out, arena);"
+            text = check.read()
+            assert once in text
+            out.write(text.replace(once, f"for (int k = 0; k < argc; k++) {once}"))
+        subprocess.run(["aarch64-linux-gnu-gcc", "-std=c99", "-O3", "-march=armv8-a", "-ffp-contract=fast", "-static", "-I.",
+                        "-o", "count", "count.c", "network.c", "-lm"], check=True, cwd=folder)
+        counts = []
+        for words in (["network_test.bin"], ["network_test.bin", "again"]):
+            run = subprocess.run(["qemu-aarch64", "-cpu", "max", "-plugin", plugin, "-d", "plugin", "./count", *words],
+                                 cwd=folder, capture_output=True, text=True)
+            if run.returncode != 0:
+                raise SystemExit(f"{model} on aarch64: the outputs differ from the reference\n{run.stdout}{run.stderr}")
+            counts.append(int(re.search(r"instructions (\d+)", run.stderr + run.stdout).group(1)))
+        return counts[1] - counts[0]
+
+
+def board_instructions(target, options, model, extra):
+    """By martlet itself; `None` where the network does not fit into the board's memory."""
+    run = subprocess.run([options.martlet, "bench", model, "--target", target, "--json", *extra], capture_output=True, text=True)
+    if run.returncode != 0:
+        print(f"{model} on {target}: {run.stderr.strip()}", file=sys.stderr)
+        return None
+    return json.loads(run.stdout.splitlines()[-1])["instructions"]
 
 
 def table(rows):
@@ -356,19 +411,20 @@ def versions():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["compare", "ablate", "build", "emulate"])
+    parser.add_argument("what", choices=["compare", "ablate", "build", "tune", "emulate"])
     parser.add_argument("models", nargs="*")
     parser.add_argument("--martlet", default=os.path.join(ROOT, ".build", "release", "martlet"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5, help="0 only compiles, for a quiet run later")
     parser.add_argument("--burst", type=float, default=0.3, help="seconds of a turn")
+    parser.add_argument("--seconds", type=float, default=60, help="of tuning")
     parser.add_argument("--avx2", action="store_true", help="ours for x86-64-v3; oneDNN told so; onnxruntime cannot be")
     options = parser.parse_intermixed_args()
     os.makedirs(os.path.join(WORK, "programs"), exist_ok=True)
     if not options.models:
-        options.models = exported()
+        options.models = exported() + sorted(glob.glob(os.path.join(ROOT, "runs", "*", "best", "model.onnx")))
     print(versions(), file=sys.stderr)
-    {"compare": compare, "ablate": ablate, "build": build, "emulate": emulate}[options.what](options)
+    {"compare": compare, "ablate": ablate, "build": build, "tune": tune, "emulate": emulate}[options.what](options)
 
 
 main()

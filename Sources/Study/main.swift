@@ -7,9 +7,10 @@ import Training
 
 // The slower checks of single-path search on the 125-network benchmark. Called by `make study`.
 //
-//   Study table FILE [THREADS]                 trains every network twice; rows that the file has are kept
-//   Study latency FILE                         times the C of every network and adds that to its rows
-//   Study ranking FILE [THREADS] [SUPERNETS]   trains supernets and compares them with the table
+//   Study table FILE [THREADS] [SEEDS]                  trains every network by each seed; rows that the file has are kept
+//   Study latency FILE                                  times the C of every network and adds that to its rows
+//   Study ranking FILE [THREADS] [SUPERNETS] [BUDGET]   trains supernets for the steps of BUDGET single trainings and
+//                                                       compares them with the table
 
 func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 /// A line of the result, at once: a study takes long enough to be watched.
@@ -34,22 +35,28 @@ struct Table {
         try lines.joined().write(toFile: file, atomically: true, encoding: .utf8)
     }
 
-    /// Validation accuracies of one seed.
-    func accuracies(seed: UInt64) -> [Architecture: Double] {
-        Dictionary(rows.filter { $0.seed == seed }.map { ($0.architecture, $0.validation) }) { first, _ in first }
+    /// Validation accuracies of given architectures by each seed that trained all of them.
+    func accuracies(of architectures: [Architecture]) -> [[Double]] {
+        Set(rows.map(\.seed)).sorted().compactMap { seed in
+            let known = Dictionary(
+                rows.filter { $0.seed == seed }.map { ($0.architecture, $0.validation) },
+                uniquingKeysWith: { first, _ in first })
+            let values = architectures.compactMap { known[$0] }
+            return values.count == architectures.count ? values : nil
+        }
     }
 }
 
-func makeTable(_ benchmark: MicroBenchmark, _ file: String) throws {
+func makeTable(_ benchmark: MicroBenchmark, _ file: String, seeds: Int) throws {
     var table = try Table(file: file)
-    for seed in [1, 2] as [UInt64] {
+    for seed in 1...UInt64(seeds) {
         for architecture in benchmark.architectures
         where !table.rows.contains(where: { $0.architecture == architecture && $0.seed == seed }) {
             let row = try benchmark.train(architecture, seed: seed)
             table.rows.append(row)
             try table.write(to: file)
             say(
-                "\(table.rows.count)/250 \(row.text) seed \(seed): validation \(digits(row.validation)), \(digits(row.seconds, 1)) s"
+                "\(table.rows.count)/\(seeds * benchmark.architectures.count) \(row.text) seed \(seed): validation \(digits(row.validation)), \(digits(row.seconds, 1)) s"
             )
         }
     }
@@ -68,15 +75,15 @@ func summary(_ values: [Double], _ places: Int = 3) -> String {
         + digits(SampleStatistics.standardError(values), places)
 }
 
-func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int) throws {
+func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int, budget: Int) throws {
     let start = ContinuousClock().now
     let table = try Table(file: file)
     let all = benchmark.architectures
-    let (first, second) = (table.accuracies(seed: 1), table.accuracies(seed: 2))
-    guard all.allSatisfy({ first[$0] != nil && second[$0] != nil }) else {
+    let seeds = table.accuracies(of: all)
+    guard seeds.count >= 2 else {
         throw SearchError(.configuration, "\(file): is not whole; run 'Study table \(file)' first")
     }
-    let truth = all.map { ((first[$0] ?? 0) + (second[$0] ?? 0)) / 2 }
+    let truth = all.indices.map { index in SampleStatistics.mean(seeds.map { $0[index] }) }
     // Cells without a path from input to output leave the classifier its bias: they stay at chance, whoever trains them.
     let learning = all.indices.filter { truth[$0] > 0.11 }
     func taus(_ a: [Double], _ b: [Double]) -> (all: Double, learning: Double) {
@@ -85,13 +92,16 @@ func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int) throws
     func text(_ tau: (all: Double, learning: Double)) -> String {
         "tau \(digits(tau.all)) (\(digits(tau.learning)) over the \(learning.count) networks above chance)"
     }
-    report("the table, seed against seed: \(text(taus(all.map { first[$0] ?? 0 }, all.map { second[$0] ?? 0 })))")
+    let pairs = seeds.indices.flatMap { a in seeds.indices[..<a].map { taus(seeds[a], seeds[$0]) } }
+    let ceiling = (SampleStatistics.mean(pairs.map(\.all)), SampleStatistics.mean(pairs.map(\.learning)))
+    report("the table of \(seeds.count) seeds, one seed against another: \(text(ceiling))")
     for (name, cost) in [
         ("multiply-accumulates", all.map { benchmark.macs($0) }),
         ("latency", all.map { architecture in table.rows.first { $0.architecture == architecture }?.latency ?? 0 }),
     ] { report("the table against \(name) alone: \(text(taus(cost, truth)))") }
 
-    for seed in 1...5 as ClosedRange<UInt64> {
+    var untrained: [Double] = []
+    for seed in 1...UInt64(2 * supernets) {
         let store = ParameterStore()
         let random = RandomSource(seed: 100 + seed)
         for architecture in all {
@@ -99,8 +109,9 @@ func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int) throws
                 for: Supernet(benchmark.space).build(architecture, batch: 1, .calibration).graph, random: random)
         }
         let scores = try all.map { try benchmark.inherited(store, $0) }
-        report("untrained supernet \(seed): \(text(taus(scores, truth)))")
+        untrained.append(taus(scores, truth).all)
     }
+    report("tau of \(untrained.count) untrained supernets: \(summary(untrained))")
 
     // The cap on multiply-accumulates for the search: the 60th percentile.
     let cap = SampleStatistics.quantile(all.map { benchmark.macs($0) }, 0.6)
@@ -108,7 +119,7 @@ func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int) throws
     let order = legal.sorted { truth[$0] > truth[$1] }
     var trained: [Double] = [], ranks: [Double] = [], gains: [Double] = [], distances: [Double] = []
     for seed in 1...UInt64(supernets) {
-        let store = try benchmark.trainSupernet(budget: 30, seed: seed)
+        let store = try benchmark.trainSupernet(budget: budget, seed: seed)
         let scores = try all.map { try benchmark.inherited(store, $0) }
         let tau = taus(scores, truth)
         trained.append(tau.all)
@@ -144,7 +155,7 @@ func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int) throws
             \(order.count) legal networks
             """)
     }
-    report("tau over \(supernets) supernets: \(summary(trained))")
+    report("tau over \(supernets) supernets of \(budget) trainings: \(summary(trained))")
     report("recalibrated minus shared statistics, points: \(summary(gains, 2))")
     report("batch statistics minus recalibrated, points: \(summary(distances, 2))")
     report("picks in the top 15 %: \(ranks.filter { $0 <= 0.15 }.count) of \(supernets)")
@@ -159,6 +170,9 @@ func ranking(_ benchmark: MicroBenchmark, _ file: String, supernets: Int) throws
 }
 
 let arguments = CommandLine.arguments
+func number(_ index: Int, _ standard: Int) -> Int {
+    arguments.indices.contains(index) ? Int(arguments[index]) ?? standard : standard
+}
 do {
     if try runRecipeStudy(arguments) { exit(0) }
 } catch {
@@ -166,16 +180,15 @@ do {
     exit(1)
 }
 guard arguments.count >= 3, ["table", "latency", "ranking"].contains(arguments[1]) else {
-    say("usage: Study table|latency|ranking FILE [THREADS] [SUPERNETS], or Study planted|cells|picks …")
+    say("usage: Study table|latency|ranking FILE [THREADS] …, or Study planted|cells|picks …")
     exit(64)
 }
 do {
-    let benchmark = try MicroBenchmark(
-        corpus: KnownCorpus.fashionMNIST.load(), threads: arguments.count > 3 ? Int(arguments[3]) ?? 2 : 2)
+    let benchmark = try MicroBenchmark(corpus: KnownCorpus.fashionMNIST.load(), threads: number(3, 2))
     switch arguments[1] {
-    case "table": try makeTable(benchmark, arguments[2])
+    case "table": try makeTable(benchmark, arguments[2], seeds: number(4, 2))
     case "latency": try addLatencies(benchmark, arguments[2])
-    default: try ranking(benchmark, arguments[2], supernets: arguments.count > 4 ? Int(arguments[4]) ?? 10 : 10)
+    default: try ranking(benchmark, arguments[2], supernets: number(4, 10), budget: number(5, 30))
     }
 } catch {
     say("study: \(error)")

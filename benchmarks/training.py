@@ -9,6 +9,7 @@ since PyTorch was loaded. `spos` reads the paths of a supernet as lists of nodes
 """
 import argparse
 import json
+import re
 import resource
 import statistics
 import sys
@@ -219,6 +220,11 @@ def numbers(text):
     return [int(float(part)) for part in text.strip("[]").split(",") if part.strip()]
 
 
+def fields(text):
+    """A record of lists of numbers: {kernel = [7, 7], stride = [1, 1]}."""
+    return {name: numbers(values) for name, values in re.findall(r"(\w+) = (\[[^]]*\])", text)}
+
+
 class Path:
     """The nodes of a path on shared parameters; affine-free batch norms keep no running statistics, as ours."""
 
@@ -251,6 +257,13 @@ class Path:
             return o[0]
         if op == "reduce_mean":
             return o[0].mean(numbers(a["axes"]), keepdim=a.get("keepsDimensions", "false") == "true")
+        if op == "average_pool2d":
+            window = fields(a["window"])
+            if list(o[0].shape[2:]) == window["kernel"]:
+                return o[0].mean((2, 3), keepdim=True)
+            return F.avg_pool2d(
+                o[0], window["kernel"], window["stride"], window["padding"][:2], False,
+                a.get("countsPadding", "false") == "true")
         if op == "hard_sigmoid":
             return F.hardsigmoid(o[0])
         if op == "cross_entropy_soft" or op == "soft_cross_entropy":

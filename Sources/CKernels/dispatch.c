@@ -11,7 +11,7 @@ int martlet_kernels_level(void) {
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return MARTLET_LEVEL_BASELINE;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512dq"))
-        return MARTLET_LEVEL_AVX512;
+        return __builtin_cpu_supports("avx512bf16") ? MARTLET_LEVEL_AVX512_BF16 : MARTLET_LEVEL_AVX512;
     return MARTLET_LEVEL_AVX2;
 #else
     return MARTLET_LEVEL_BASELINE;
@@ -20,6 +20,7 @@ int martlet_kernels_level(void) {
 
 static const KernelTable *table_of(int level) {
 #if defined(__x86_64__)
+    if (level == MARTLET_LEVEL_AVX512_BF16) return &martlet_table_avx512_bf16;
     if (level == MARTLET_LEVEL_AVX512) return &martlet_table_avx512;
     if (level == MARTLET_LEVEL_AVX2) return &martlet_table_avx2;
 #endif

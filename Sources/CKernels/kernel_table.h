@@ -21,7 +21,7 @@ typedef struct KernelTable {
 
 extern const KernelTable martlet_table_baseline;
 #if defined(__x86_64__)
-extern const KernelTable martlet_table_avx2, martlet_table_avx512;
+extern const KernelTable martlet_table_avx2, martlet_table_avx512, martlet_table_avx512_bf16;
 #endif
 
 #endif

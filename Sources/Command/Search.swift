@@ -41,6 +41,8 @@ struct SearchNetwork: ParsableCommand {
     @OptionGroup var threads: ThreadsOption
     @Option(help: ArgumentHelp("Most memory of a training step's values, such as 2GiB.", valueName: "bytes"))
     var memory: Quantity<ByteUnit>?
+    @Option(help: "What convolutions multiply in while networks are trained: f32, or bf16 for speed.")
+    var precision: ExecutionSettings.Precision?
     @Option(name: .shortAndLong, help: "The folder of the run.") var output: String
     @Flag(help: "Replace the folder if it exists.") var force = false
     @Flag(help: "Go on with the run in the folder; every other setting is the run's own.") var resume = false
@@ -94,6 +96,7 @@ struct SearchNetwork: ParsableCommand {
             latency: latency.map { $0.value * 1e3 }, peakMemory: peakMemory?.value, flash: flash?.value,
             macs: macs?.value)
         settings.trainingMemory = memory.map { Int($0.value) }
+        settings.trainingPrecision = precision
         if let supernetEpochs { settings.supernet.epochs = supernetEpochs }
         if let epochs { settings.retraining.epochs = epochs }
         return settings
@@ -118,3 +121,5 @@ struct SearchNetwork: ParsableCommand {
         try Terminal.output(lines.joined(separator: "\n"))
     }
 }
+
+extension ExecutionSettings.Precision: ExpressibleByArgument {}

@@ -1,5 +1,6 @@
-import CKernels
+public import CKernels
 import COpenBLAS
+public import IR
 
 /// The threads that run the kernels of every executor of a task: the only threads of the numeric core.
 ///
@@ -19,6 +20,12 @@ public final class ThreadPool {
         martlet_blas_initialize()
         self.pointer = pointer
         self.threads = threads
+    }
+
+    /// Runs one call of a one-phase kernel, each thread its share; returns when all are done.
+    public func run(_ kernel: @escaping KernelCall.Function, _ call: inout MartletCall) {
+        var step = MartletStep(function: kernel, call: call, phases: 1, is_parallel: 1)
+        martlet_pool_run(pointer, &step, 1, nil)
     }
 
     deinit { martlet_pool_destroy(pointer) }

@@ -1,3 +1,5 @@
+import Training
+
 /// A command line that cannot be understood.
 struct UsageError: Error, CustomStringConvertible {
     var description: String
@@ -17,6 +19,14 @@ struct BenchmarkOptions {
     var script = "benchmarks/training.py"
     var trace: String?
     var printsGraph = false
+    var precision = ExecutionSettings.Precision.f32
+    /// Compares our step with itself without one thing at a time.
+    var isAblation = false
+    /// Compares what networks learn in both precisions.
+    var isAccuracy = false
+    var seeds = 5
+    var images = 12_800
+    var epochs = 2
 
     init(_ arguments: [String]) throws(UsageError) {
         var named: [String] = [], index = 0
@@ -39,6 +49,17 @@ struct BenchmarkOptions {
             case "--rounds": rounds = try number()
             case "--threads": threads = try number()
             case "--batch": batch = try number()
+            case "--seeds": seeds = try number()
+            case "--images": images = try number()
+            case "--epochs": epochs = try number()
+            case "--precision":
+                let text = try value()
+                guard let known = ExecutionSettings.Precision(rawValue: text) else {
+                    throw UsageError(description: "--precision expects f32 or bf16, found '\(text)'")
+                }
+                precision = known
+            case "--ablations": isAblation = true
+            case "--accuracy": isAccuracy = true
             case "--burst":
                 let text = try value()
                 guard let seconds = Double(text), seconds >= 0 else {
@@ -55,7 +76,8 @@ struct BenchmarkOptions {
                 throw UsageError(
                     description:
                         "unknown argument '\(other)'; cases are \(Self.known.joined(separator: ", ")), options --rounds, "
-                        + "--threads, --batch, --burst, --python, --alone, --script, --trace, --graph")
+                        + "--threads, --batch, --burst, --precision, --python, --alone, --script, --trace, --graph, "
+                        + "--ablations, --accuracy, --seeds, --images, --epochs")
             }
             index += 1
         }

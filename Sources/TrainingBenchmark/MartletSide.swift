@@ -13,8 +13,9 @@ final class MartletSide {
 
     private let networks: [Graph]
     private let isFixed: Bool
+    private let settings: ExecutionSettings
     private let store = ParameterStore()
-    private let arena = Arena()
+    private let arena: Arena
     private let pool: ThreadPool
     private let backend: Backend
     private let optimizer = SGD(momentum: 0.9, nesterov: false)
@@ -23,7 +24,11 @@ final class MartletSide {
     private var fixed: TrainingStep?
     private var turn = 0
 
-    init(_ name: String, _ options: BenchmarkOptions) throws {
+    /// - Parameter arena: shared between sides that take turns.
+    init(
+        _ name: String, _ options: BenchmarkOptions, _ settings: ExecutionSettings, threads: Int, arena: Arena = Arena()
+    ) throws {
+        (self.settings, self.arena) = (settings, arena)
         let random = RandomSource(seed: 1)
         switch name {
         case "mobilenet":
@@ -41,8 +46,8 @@ final class MartletSide {
         }
         isFixed = networks.count == 1
         if !isFixed { paths = networks }
-        pool = try ThreadPool(threads: options.threads)
-        backend = .executor(pool: pool, arena: arena, effort: isFixed ? .thorough : .quick)
+        pool = try ThreadPool(threads: threads)
+        backend = .executor(pool: pool, arena: arena, effort: isFixed ? .thorough : .quick, settings)
         let image = networks[0].type(of: networks[0].inputs[0]), target = networks[0].type(of: networks[0].inputs[1])
         (images, targets) = (.allocate(capacity: image.count), .allocate(capacity: target.count))
         var draws = random.fork("images")
@@ -79,7 +84,7 @@ final class MartletSide {
             if isFixed { fixed = current }
         }
         try current.program.run([UnsafeRawPointer(images.baseAddress!), UnsafeRawPointer(targets.baseAddress!)])
-        optimizer.step(current.gradients, rate: 0.025)
+        optimizer.step(current.gradients, rate: 0.025, pool: pool)
     }
 
     /// The median time of a step over a number of seconds; a turn of paths is all of them.
@@ -102,13 +107,26 @@ final class MartletSide {
     }
 
     /// The graph of the (first) network's step, as it is run.
-    var text: String {
-        get throws { try Backend.executorGraph(networks[0].withParameterGradients()).description }
+    var graph: Graph {
+        get throws { try Backend.executorGraph(networks[0].withParameterGradients(), settings) }
+    }
+
+    /// Bytes that the values of the (first) network's step take.
+    var plannedMemory: Int {
+        get throws { try Executor.arenaBytes(of: graph, threads: pool.threads) }
+    }
+
+    /// Floating-point operations of a step: those of products, as they are defined, on average over the networks.
+    var operations: Double {
+        get throws {
+            let macs = try networks.map { Double(try Cost(of: $0.withParameterGradients()).macs) }
+            return 2 * macs.reduce(0, +) / Double(macs.count)
+        }
     }
 
     /// A Chrome trace of one step of the (first) network, after another one that is not recorded.
     func trace() throws -> String {
-        let graph = try Backend.executorGraph(networks[0].withParameterGradients())
+        let graph = try graph
         let executor = try Executor(graph, pool: pool, parameters: StoreParameters(store), arena: arena)
         let inputs = [UnsafeRawBufferPointer(images), UnsafeRawBufferPointer(targets)]
         try executor.run(inputs)

@@ -1,3 +1,4 @@
+import Execution
 import Foundation
 import IR
 import Testing
@@ -202,5 +203,23 @@ import Training
     @Test func survivesJSON() throws {
         let schedule = RateSchedule.warmUp(steps: 5, start: 0.1, then: .step(from: 1, factor: 0.2, at: [0.3]))
         #expect(try JSONDecoder().decode(RateSchedule.self, from: JSONEncoder().encode(schedule)) == schedule)
+    }
+
+    /// Long enough that the threads share it; the last share ends in the middle of a vector.
+    @Test(arguments: [
+        AnyOptimizer.sgd(SGD(weightDecay: 1e-3)), .sgd(SGD(nesterov: false)), .adam(Adam(weightDecay: 1e-2)),
+    ]) func threadsDoNotChangeResults(optimizer: AnyOptimizer) throws {
+        let count = 40_007
+        let gradient = (0..<count).map { Float(sin(Double($0))) }
+        func state(_ pool: ThreadPool?) throws -> [SafeTensors] {
+            let store = ParameterStore()
+            let w = try store.add("w", shape: [count]) { (0..<count).map { Float(cos(Double($0))) } }
+            gradient.withUnsafeBufferPointer { values in
+                for _ in 0..<3 { optimizer.step([ParameterGradient(w) { values }], rate: 0.1, clip: 5, pool: pool) }
+            }
+            return [store.snapshot(), store.optimizerState(optimizer)]
+        }
+        let alone = try state(nil)
+        for threads in 1...3 { #expect(try state(ThreadPool(threads: threads)) == alone, "\(threads) threads") }
     }
 }

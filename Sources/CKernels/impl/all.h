@@ -2,6 +2,7 @@
 #include "fused_sizes.h"
 #include "vector.h"
 
+#include "bfloat.h"
 #include "gemm.h"
 
 #include "conv2d.h"

@@ -23,6 +23,7 @@ static Chain chain_of(const MartletCall *call, int backward) {
     f->denormalises = backward && call->p[21];
     f->sums = backward && call->p[22];
     f->wants_input = backward && call->p[23];
+    f->unit = 1;
     f->packed = call->scratch;
     f->s.width = k.s.width;
     f->s.gradient_width = k.s.gradient_width;
@@ -40,21 +41,25 @@ static Chain chain_of(const MartletCall *call, int backward) {
     return k;
 }
 
-/* The depthwise result of one image, from its frame in `source`. */
-static void chain_between(const Chain *k) {
+/* The depthwise result of one image, from its frame in `source`; the image `next` and the memory of the result are asked
+ * for meanwhile. */
+static void chain_between(const Chain *k, const float *next, float *result) {
     const Conv *v = &k->f.v;
     int64_t pitch = k->s.width * v->C, Cp = round_up(v->C, 16);
     Tap taps[MARTLET_MAX_TAPS];
     for (int64_t t = 0; t < v->taps; t++) taps[t] = (Tap){t / v->KW * v->DH * pitch + t % v->KW * v->DW * v->C, t * Cp};
-    for (int64_t j = 0; j < v->OH; j++)
-        framed_row(k->f.source + j * v->SH * pitch, v->SW * v->C, taps, v->taps, k->f.packed, k->between + j * v->OW * v->C, v->C, v->C,
+    for (int64_t j = 0; j < v->OH; j++) {
+        prefetch_share(next, v->H * v->W * v->C, j, v->OH);
+        prefetch_write_share(result, v->OW * k->K * v->OH, j, v->OH);
+        framed_row(k->f.source + j * v->SH * pitch, v->SW * v->C, taps, v->taps, v->KW, k->f.packed, k->between + j * v->OW * v->C, v->C, v->C,
                    v->OW);
+    }
 }
 
 static void chain_fill(const Chain *k, const float *x) {
     const Conv *v = &k->f.v;
     Rows r = {-v->PT, (v->OH - 1) * v->SH + (v->KH - 1) * v->DH + 1, -v->PL, k->s.width, v->H, v->W, v->C};
-    fill_rows(&k->f, x, 0, 0, &r, k->f.source);
+    fill_rows(&k->f, x, 0, 0, FRAME_NUMBERS, &r, k->f.source);
 }
 
 static float *chain_forward_part(const MartletCall *call, int64_t part) {
@@ -90,9 +95,10 @@ static void normalized_chain(const MartletCall *call) {
     int64_t pixels = v->OH * v->OW;
     Span s = span_of(call, v->N, 1);
     for (int64_t n = s.from; n < s.to; n++) {
-        chain_fill(&k, (const float *)call->in[0] + n * v->H * v->W * v->C);
-        chain_between(&k);
+        const float *x = (const float *)call->in[0] + n * v->H * v->W * v->C;
+        chain_fill(&k, x);
         float *y = (float *)call->out[0] + n * pixels * k.K;
+        chain_between(&k, n + 1 < s.to ? x + v->H * v->W * v->C : 0, y);
         gemm(k.between, v->C, pixels, &tap, 1, v->C, v->C, last, k.K, y, k.K, 0, 0);
         if (!f->moments) continue;
         if (!started) totals_start(&t, y, k.K);
@@ -151,21 +157,30 @@ static void normalized_chain_gradient(const MartletCall *call) {
             denormalise(g, d.t + n * pixels * k.K, f->denormal, f->denormal + U, f->denormal + 2 * U, f->gradient, pixels * k.K, WIDE(k.K));
             g = f->gradient;
         }
-        chain_fill(&k, d.x + n * v->H * v->W * v->C);
-        chain_between(&k);
+        const float *x = d.x + n * v->H * v->W * v->C;
+        int last_one = n + 1 == s.to;
+        chain_fill(&k, x);
+        chain_between(&k, last_one ? 0 : x + v->H * v->W * v->C, 0);
         if (by_input) gemm_t(g, 0, k.K, k.K, k.between, 0, v->C, v->C, 1, pixels, k.partial, v->C);
         else gemm_t(k.between, 0, v->C, v->C, g, 0, k.K, k.K, 1, pixels, k.partial, k.K);
-        for (int64_t j = 0; j < v->OH; j++)
+        for (int64_t j = 0; j < v->OH; j++) {
+            if (!last_one) prefetch_share(d.g + (n + 1) * pixels * k.K, pixels * k.K, j, v->OH);
+            if (f->wants_input) prefetch_write_share(d.dx + n * v->H * v->W * v->C, v->H * v->W * v->C, j, v->OH);
             gemm(g + j * v->OW * k.K, k.K, v->OW, &tap, 1, k.K, k.K, last, v->C, own + j * gpitch, v->C, 0, 0);
+        }
         FramedFilter q = {f->source, own, v->SH * pitch, v->SW * v->C, v->DH * pitch, v->DW * v->C, gpitch, v->C, v->OH, v->OW, v->KW, Cp, VL};
         framed_filter_gradient(v, q, f->partial);
         if (!f->wants_input) continue;
-        for (int64_t y = 0; y < v->H; y++)
+        for (int64_t r = 0; r < min64(v->SH, v->H); r++)
             for (int64_t x = 0; x < min64(v->SW, v->W); x++) {
                 Tap taps[MARTLET_MAX_TAPS];
-                int64_t count = gradient_taps(v, &frame, y, x, v->C, Cp, taps);
-                framed_row(k.slope, v->C, taps, count, f->packed, d.dx + ((n * v->H + y) * v->W + x) * v->C, v->SW * v->C, v->C,
-                           (v->W - x + v->SW - 1) / v->SW);
+                int64_t count = gradient_taps(v, &frame, r, x, v->C, Cp, taps), reached = (v->W - x + v->SW - 1) / v->SW;
+                const float *from = k.slope;
+                for (int64_t y = r; y < v->H; y += v->SH, from += gpitch) {
+                    if (x == 0 && d.t && !last_one) prefetch_share(d.t + (n + 1) * pixels * k.K, pixels * k.K, y, v->H);
+                    framed_row(from, v->C, taps, count, count == v->taps ? v->KW : 0, f->packed,
+                               d.dx + ((n * v->H + y) * v->W + x) * v->C, v->SW * v->C, v->C, reached);
+                }
             }
         fused_slopes(f, &d, n * v->H * v->W, v->H * v->W);
     }

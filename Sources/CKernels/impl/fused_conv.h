@@ -5,8 +5,10 @@ typedef struct Fused {
     Conv v;
     FusedSizes s;
     Act act;
-    int normalises, moments, denormalises, sums, wants_input, depthwise;
-    float *packed, *totals, *normal, *denormal, *source, *gradient, *partial;
+    int normalises, moments, denormalises, sums, wants_input, depthwise, halves;
+    const Tiles *tiles;
+    int64_t unit; /* numbers in a lane: 2 where the operands of products are bf16 */
+    float *packed, *totals, *normal, *denormal, *source, *gradient, *line, *pairs, *partial;
 } Fused;
 
 INLINE float *fused_part(const MartletCall *call, const FusedSizes *s, int64_t part) {
@@ -22,13 +24,18 @@ static Fused fused_of(const MartletCall *call, int backward) {
     f.denormalises = backward && call->p[21];
     f.sums = backward && call->p[22];
     f.wants_input = backward && call->p[23];
+    f.halves = call->p[24] != 0;
+    f.tiles = f.halves ? &pair_tiles : &number_tiles;
+    f.unit = f.halves ? 2 : 1;
     f.packed = call->scratch;
     f.totals = fused_part(call, &f.s, call->part);
     f.normal = f.totals + f.s.totals;
     f.denormal = f.normal + f.s.normal;
     f.source = f.denormal + f.s.denormal;
     f.gradient = f.source + f.s.source;
-    f.partial = f.gradient + f.s.gradient;
+    f.line = f.gradient + f.s.gradient;
+    f.pairs = f.line + f.s.line;
+    f.partial = f.pairs + f.s.pairs;
     return f;
 }
 
@@ -55,27 +62,68 @@ typedef struct Rows {
     int64_t top, count, left, width, H, W, C;
 } Rows;
 
-static void fill_rows(const Fused *f, const float *x, const float *t, int is_gradient, const Rows *r, float *to) {
+/* What a frame holds: numbers, halves, or every number with that of the next output's pixel as a pair. */
+enum { FRAME_NUMBERS, FRAME_HALVES, FRAME_PAIRS };
+
+static void fill_rows(const Fused *f, const float *x, const float *t, int is_gradient, int form, const Rows *r, float *to) {
     int64_t x0 = max64(0, -r->left), x1 = min64(r->width, r->W - r->left), pitch = r->width * r->C, n = (x1 - x0) * r->C;
+    int64_t lanes = form == FRAME_HALVES ? pitch / 2 : pitch;
     for (int64_t i = 0; i < r->count; i++) {
         int64_t y = r->top + i;
-        float *row = to + i * pitch;
         if (y < 0 || y >= r->H || n <= 0) {
-            memset(row, 0, (size_t)pitch * sizeof(float));
+            memset(to + i * lanes, 0, (size_t)lanes * sizeof(float));
             continue;
         }
+        float *row = form == FRAME_NUMBERS ? to + i * pitch : f->line;
         int64_t at = (y * r->W + x0 + r->left) * r->C;
         if (x0 > 0) memset(row, 0, (size_t)(x0 * r->C) * sizeof(float));
         if (is_gradient) fused_gradient(f, x + at, t ? t + at : 0, row + x0 * r->C, n);
         else fused_source(f, x + at, row + x0 * r->C, n);
         if (x1 < r->width) memset(row + x1 * r->C, 0, (size_t)((r->width - x1) * r->C) * sizeof(float));
+        if (form == FRAME_HALVES) to_halves(row, pitch, to + i * lanes);
+        if (form == FRAME_PAIRS) to_pairs(row, r->width, r->C, 1, f->v.SW, to + i * lanes);
     }
 }
 
-/* n outputs of all C channels whose taps all lie inside. */
-static void framed_row(const float *src, int64_t step, const Tap *taps, int64_t count, const float *w, float *y, int64_t ldy,
+/* Eight outputs of a channel vector from rows of KW taps, D outputs apart: every input is loaded once a row. Returns how many of
+ * n outputs it made. */
+#define DEFINE_FRAMED_ROW(KW_, D_)                                                                                            \
+    APART int64_t framed_row_##KW_##_##D_(const float *restrict src, int64_t step, const Tap *restrict taps, int64_t rows,     \
+                                          const float *restrict w, float *restrict y, int64_t ldy, int64_t C, int64_t n) {     \
+        int down = taps[1].a < taps[0].a;                                                                                      \
+        for (int64_t c = 0; c < C; c += VL)                                                                                    \
+            for (int64_t j = 0; j + 8 <= n; j += 8) {                                                                          \
+                V acc[8];                                                                                                      \
+                UNROLL for (int m = 0; m < 8; m++) acc[m] = (V){0};                                                            \
+                for (int64_t r = 0; r < rows; r++) {                                                                           \
+                    const Tap *restrict t = taps + r * (KW_);                                                                  \
+                    const float *restrict s = src + c + j * step + t[down ? (KW_) - 1 : 0].a;                                  \
+                    V wt[KW_];                                                                                                 \
+                    UNROLL for (int p = 0; p < (KW_); p++) wt[p] = vload(w + c + t[down ? (KW_) - 1 - p : p].b);               \
+                    UNROLL for (int i = 0; i < 8 + ((KW_) - 1) * (D_); i++, s += step) {                                       \
+                        V x = vload(s);                                                                                        \
+                        UNROLL for (int p = 0; p < (KW_); p++)                                                                 \
+                            if (i - p * (D_) >= 0 && i - p * (D_) < 8) acc[i - p * (D_)] += x * wt[p];                         \
+                    }                                                                                                          \
+                }                                                                                                              \
+                UNROLL for (int m = 0; m < 8; m++) vstore(y + (j + m) * ldy + c, acc[m]);                                      \
+            }                                                                                                                  \
+        return n / 8 * 8;                                                                                                      \
+    }
+DEFINE_FRAMED_ROW(3, 1)
+DEFINE_FRAMED_ROW(3, 2)
+DEFINE_FRAMED_ROW(5, 1)
+DEFINE_FRAMED_ROW(5, 2)
+
+/* n outputs of all C channels whose taps, in rows of KW where that is not 0, all lie inside. */
+static void framed_row(const float *src, int64_t step, const Tap *taps, int64_t count, int64_t KW, const float *w, float *y, int64_t ldy,
                        int64_t C, int64_t n) {
     int64_t j = 0;
+    if ((KW == 3 || KW == 5) && C % VL == 0) {
+        int64_t apart = taps[1].a > taps[0].a ? taps[1].a - taps[0].a : taps[0].a - taps[1].a;
+        if (apart == step) j = (KW == 3 ? framed_row_3_1 : framed_row_5_1)(src, step, taps, count / KW, w, y, ldy, C, n);
+        else if (apart == 2 * step) j = (KW == 3 ? framed_row_3_2 : framed_row_5_2)(src, step, taps, count / KW, w, y, ldy, C, n);
+    }
     for (; j + 8 <= n; j += 8) depthwise_pixels_8(src + j * step, step, taps, count, w, 0, y + j * ldy, ldy, C);
     if (j + 4 <= n) depthwise_pixels_4(src + j * step, step, taps, count, w, 0, y + j * ldy, ldy, C), j += 4;
     if (j + 2 <= n) depthwise_pixels_2(src + j * step, step, taps, count, w, 0, y + j * ldy, ldy, C), j += 2;
@@ -96,6 +144,7 @@ static void fused_forward_flat(const MartletCall *call, Fused *f, Totals *t, int
     const Conv *v = &f->v;
     const float *x = call->in[0];
     float *y = call->out[0];
+    int64_t C = v->C / f->unit;
     Tap tap = {0, 0};
     Span s = span_of(call, v->N * v->H * v->W, 48);
     for (int64_t i = s.from; i < s.to; i += f->s.pixels) {
@@ -105,7 +154,11 @@ static void fused_forward_flat(const MartletCall *call, Fused *f, Totals *t, int
             fused_source(f, a, f->source, n * v->C);
             a = f->source;
         }
-        gemm(a, v->C, n, &tap, 1, v->C, v->C, f->packed, v->O, y + i * v->O, v->O, 0, 0);
+        if (f->halves) {
+            to_halves(a, n * v->C, f->pairs);
+            a = f->pairs;
+        }
+        gemm_of(f->tiles, a, C, n, &tap, 1, C, C, f->packed, v->O, y + i * v->O, v->O, 0, 0);
         fused_moments(f, t, started, y + i * v->O, n);
     }
 }
@@ -113,25 +166,25 @@ static void fused_forward_flat(const MartletCall *call, Fused *f, Totals *t, int
 static void fused_forward_bands(const MartletCall *call, Fused *f, Totals *t, int *started) {
     const Conv *v = &f->v;
     const float *x = call->in[0];
-    int64_t pitch = f->s.width * v->C, count = f->depthwise ? v->taps : v->DW == 1 ? v->KH : v->taps, Cp = round_up(v->C, 16);
+    int64_t C = v->C / f->unit, pitch = f->s.width * C, Cp = round_up(v->C, 16);
     int joined = !f->depthwise && v->DW == 1;
-    int64_t K = joined ? v->KW * v->C : v->C;
+    int64_t K = joined ? v->KW * C : C, count = joined ? v->KH : v->taps;
     Tap taps[MARTLET_MAX_TAPS];
     for (int64_t k = 0; k < count; k++) {
         int64_t ky = joined ? k : k / v->KW, kx = joined ? 0 : k % v->KW;
-        taps[k] = (Tap){ky * v->DH * pitch + kx * v->DW * v->C, f->depthwise ? k * Cp : k * K};
+        taps[k] = (Tap){ky * v->DH * pitch + kx * v->DW * C, f->depthwise ? k * Cp : k * K};
     }
     Span s = span_of(call, v->N * f->s.bands, 1);
     for (int64_t i = s.from; i < s.to; i++) {
         int64_t n = i / f->s.bands, o0 = i % f->s.bands * f->s.rows, rows = min64(f->s.rows, v->OH - o0);
         Rows r = {o0 * v->SH - v->PT, (rows - 1) * v->SH + (v->KH - 1) * v->DH + 1, -v->PL, f->s.width, v->H, v->W, v->C};
-        fill_rows(f, x + n * v->H * v->W * v->C, 0, 0, &r, f->source);
+        fill_rows(f, x + n * v->H * v->W * v->C, 0, 0, f->halves ? FRAME_HALVES : FRAME_NUMBERS, &r, f->source);
         float *y = (float *)call->out[0] + (n * v->OH + o0) * v->OW * v->O;
         for (int64_t j = 0; j < rows; j++) {
             const float *from = f->source + j * v->SH * pitch;
             float *to = y + j * v->OW * v->O;
-            if (f->depthwise) framed_row(from, v->SW * v->C, taps, count, f->packed, to, v->C, v->C, v->OW);
-            else gemm(from, v->SW * v->C, v->OW, taps, count, K, v->taps * v->C, f->packed, v->O, to, v->O, 0, 0);
+            if (f->depthwise) framed_row(from, v->SW * v->C, taps, count, v->KW, f->packed, to, v->C, v->C, v->OW);
+            else gemm_of(f->tiles, from, v->SW * C, v->OW, taps, count, K, v->taps * C, f->packed, v->O, to, v->O, 0, 0);
         }
         fused_moments(f, t, started, y, rows * v->OW);
     }
@@ -146,7 +199,7 @@ static void normalized_conv2d(const MartletCall *call) {
     Fused f = fused_of(call, 0);
     if (call->phase == 0) {
         if (f.depthwise) depthwise_pack(call, &f.v, call->in[1], f.packed);
-        else pack_panels(call, call->in[1], f.v.C * f.v.taps, f.v.taps, 1, f.v.taps, f.v.C, f.v.O, f.packed);
+        else (f.halves ? pack_pair_panels : pack_panels)(call, call->in[1], f.v.C * f.v.taps, f.v.taps, 1, f.v.taps, f.v.C, f.v.O, f.packed);
         return;
     }
     if (call->phase == 2) {
@@ -184,6 +237,7 @@ INLINE void fused_slopes(const Fused *f, FusedGradients *d, int64_t at, int64_t 
 static void fused_backward_flat(const MartletCall *call, Fused *f, FusedGradients *d) {
     const Conv *v = &f->v;
     int by_input = filter_gradient_by_input(v);
+    int64_t O = v->O / f->unit;
     Tap tap = {0, 0};
     Span s = span_of(call, v->N * v->H * v->W, 48);
     for (int64_t i = s.from; i < s.to; i += f->s.pixels) {
@@ -197,10 +251,19 @@ static void fused_backward_flat(const MartletCall *call, Fused *f, FusedGradient
             fused_source(f, z, f->source, n * v->C);
             z = f->source;
         }
-        if (by_input) gemm_t(g, 0, v->O, v->O, z, 0, v->C, v->C, 1, n, f->partial, v->C);
-        else gemm_t(z, 0, v->C, v->C, g, 0, v->O, v->O, 1, n, f->partial, v->O);
+        int64_t k = n;
+        if (f->halves) {
+            float *pairs = f->pairs + (n + 1) / 2 * v->C, *halves = pairs + (n + 1) / 2 * v->O;
+            to_pairs(z, n, v->C, 2, 1, f->pairs);
+            to_pairs(g, n, v->O, 2, 1, pairs);
+            if (f->wants_input) to_halves(g, n * v->O, halves);
+            z = f->pairs, g = pairs, k = (n + 1) / 2;
+        }
+        if (by_input) gemm_t_of(f->tiles, g, 0, v->O, v->O, z, 0, v->C, v->C, 1, k, f->partial, v->C);
+        else gemm_t_of(f->tiles, z, 0, v->C, v->C, g, 0, v->O, v->O, 1, k, f->partial, v->O);
         if (!f->wants_input) continue;
-        gemm(g, v->O, n, &tap, 1, v->O, v->O, f->packed, v->C, d->dx + i * v->C, v->C, 0, 0);
+        if (f->halves) g += k * v->O;
+        gemm_of(f->tiles, g, O, n, &tap, 1, O, O, f->packed, v->C, d->dx + i * v->C, v->C, 0, 0);
         fused_slopes(f, d, i, n);
     }
 }
@@ -263,7 +326,7 @@ static void framed_filter_gradient(const Conv *v, FramedFilter q, float *to) {
 static void fused_backward_bands(const MartletCall *call, Fused *f, FusedGradients *d) {
     const Conv *v = &f->v;
     int joined = !f->depthwise && v->DW == 1, by_input = filter_gradient_by_input(v);
-    int64_t pitch = f->s.width * v->C, gpitch = f->s.gradient_width * v->O, Cp = round_up(v->C, 16);
+    int64_t O = v->O / f->unit, pitch = f->s.width * v->C, gpitch = f->s.gradient_width * O, Cp = round_up(v->C, 16);
     int64_t runs = joined ? v->KH : v->taps, run = joined ? v->KW * v->C : v->C, row = v->taps * v->C;
     Frame whole = gradient_frame(v);
     Span s = span_of(call, v->N * f->s.bands, 1);
@@ -271,15 +334,22 @@ static void fused_backward_bands(const MartletCall *call, Fused *f, FusedGradien
         int64_t n = i / f->s.bands, band = i % f->s.bands, o0 = band * f->s.rows, rows = min64(f->s.rows, v->OH - o0);
         int64_t y0 = min64(v->H, o0 * v->SH), y1 = band == f->s.bands - 1 ? v->H : min64(v->H, (o0 + rows) * v->SH);
         Rows in = {o0 * v->SH - v->PT, (rows - 1) * v->SH + (v->KH - 1) * v->DH + 1, -v->PL, f->s.width, v->H, v->W, v->C};
-        fill_rows(f, d->x + n * v->H * v->W * v->C, 0, 0, &in, f->source);
+        fill_rows(f, d->x + n * v->H * v->W * v->C, 0, 0, f->halves ? FRAME_PAIRS : FRAME_NUMBERS, &in, f->source);
         /* Rows of the gradient that reach the band's input rows, and at least the band's own. */
         Rows out = {min64(o0, floor_div(y0 + v->PT - (v->KH - 1) * v->DH, v->SH)), 0, whole.left, f->s.gradient_width, v->OH, v->OW, v->O};
         int64_t bottom = y1 > y0 ? max64(o0 + rows, floor_div(y1 - 1 + v->PT, v->SH) + 1) : o0 + rows;
         if (!f->wants_input || y1 <= y0) out.top = o0, bottom = o0 + rows;
         out.count = bottom - out.top;
         int64_t at = n * v->OH * v->OW * v->O;
-        fill_rows(f, d->g + at, d->t ? d->t + at : 0, 1, &out, f->gradient);
-        const float *own = f->gradient + (o0 - out.top) * gpitch - out.left * v->O;
+        fill_rows(f, d->g + at, d->t ? d->t + at : 0, 1, f->halves ? FRAME_HALVES : FRAME_NUMBERS, &out, f->gradient);
+        const float *own = f->gradient + (o0 - out.top) * gpitch - out.left * O;
+        int64_t own_pitch = gpitch, columns = v->OW;
+        if (f->halves) {
+            columns = (v->OW + 1) / 2;
+            own_pitch = columns * v->O;
+            for (int64_t j = 0; j < rows; j++) halves_to_pairs(own + j * gpitch, v->OW, v->O, f->pairs + j * own_pitch);
+            own = f->pairs;
+        }
         if (f->depthwise) {
             FramedFilter q = {f->source, own, v->SH * pitch, v->SW * v->C, v->DH * pitch, v->DW * v->C, gpitch, v->O, rows, v->OW,
                               v->KW, Cp, VL};
@@ -289,19 +359,24 @@ static void fused_backward_bands(const MartletCall *call, Fused *f, FusedGradien
                 int64_t ky = joined ? t : t / v->KW, kx = joined ? 0 : t % v->KW;
                 const float *b = f->source + ky * v->DH * pitch + kx * v->DW * v->C;
                 float *to = f->partial + t * run * (by_input ? 1 : v->O);
-                if (by_input) gemm_t(own, gpitch, v->O, v->O, b, v->SH * pitch, v->SW * v->C, run, rows, v->OW, to, row);
-                else gemm_t(b, v->SH * pitch, v->SW * v->C, run, own, gpitch, v->O, v->O, rows, v->OW, to, v->O);
+                int64_t step = f->unit * v->SW * v->C;
+                if (by_input) gemm_t_of(f->tiles, own, own_pitch, v->O, v->O, b, v->SH * pitch, step, run, rows, columns, to, row);
+                else gemm_t_of(f->tiles, b, v->SH * pitch, step, run, own, own_pitch, v->O, v->O, rows, columns, to, v->O);
             }
         if (!f->wants_input || y1 <= y0) continue;
         Frame frame = {out.top, out.left, out.count, f->s.gradient_width};
-        for (int64_t y = y0; y < y1; y++)
+        for (int64_t r = 0; r < min64(v->SH, y1 - y0); r++)
             for (int64_t x = 0; x < min64(v->SW, v->W); x++) {
                 Tap taps[MARTLET_MAX_TAPS];
-                int64_t count = gradient_taps(v, &frame, y, x, v->O, f->depthwise ? Cp : v->O, taps);
-                float *to = d->dx + ((n * v->H + y) * v->W + x) * v->C;
-                int64_t columns = (v->W - x + v->SW - 1) / v->SW;
-                if (f->depthwise) framed_row(f->gradient, v->O, taps, count, f->packed, to, v->SW * v->C, v->C, columns);
-                else gemm(f->gradient, v->O, columns, taps, count, v->O, v->taps * v->O, f->packed, v->C, to, v->SW * v->C, 0, 0);
+                int64_t count = gradient_taps(v, &frame, y0 + r, x, O, f->depthwise ? Cp : O, taps);
+                int64_t reached = (v->W - x + v->SW - 1) / v->SW;
+                const float *from = f->gradient;
+                for (int64_t y = y0 + r; y < y1; y += v->SH, from += gpitch) {
+                    float *to = d->dx + ((n * v->H + y) * v->W + x) * v->C;
+                    if (f->depthwise)
+                        framed_row(from, O, taps, count, count == v->taps ? v->KW : 0, f->packed, to, v->SW * v->C, v->C, reached);
+                    else gemm_of(f->tiles, from, O, reached, taps, count, O, v->taps * O, f->packed, v->C, to, v->SW * v->C, 0, 0);
+                }
             }
         fused_slopes(f, d, (n * v->H + y0) * v->W, (y1 - y0) * v->W);
     }
@@ -325,7 +400,7 @@ static void normalized_conv2d_gradient(const MartletCall *call) {
     if (call->phase == 0) {
         if (!f.wants_input) return;
         if (f.depthwise) depthwise_pack(call, v, call->in[2], f.packed);
-        else pack_panels(call, call->in[2], v->taps, v->C * v->taps, 1, v->taps, v->O, v->C, f.packed);
+        else (f.halves ? pack_pair_panels : pack_panels)(call, call->in[2], v->taps, v->C * v->taps, 1, v->taps, v->O, v->C, f.packed);
         return;
     }
     if (call->phase == 2) {

@@ -18,14 +18,14 @@ static inline int64_t totals_size(int64_t C) { return 3 * size_up(wide_size(C)) 
 
 typedef struct FusedSizes {
     int64_t packed;                                           /* shared by all parts */
-    int64_t totals, normal, denormal, source, gradient, partial; /* of each part, in this order */
+    int64_t totals, normal, denormal, source, gradient, line, pairs, partial; /* of each part, in this order */
     int64_t each;
     int64_t pixels;                                           /* pointwise: pixels of a block */
     int64_t rows, bands;                                      /* else: output rows of a band, bands of an image */
     int64_t width, gradient_width;                            /* columns of the frames */
 } FusedSizes;
 
-/* p as of conv2d, then: normalises, activation, moments (forward) or denormalises (backward), sums, wants dx. */
+/* p as of conv2d, then: normalises, activation, moments (forward) or denormalises (backward), sums, wants dx, bf16. */
 static inline FusedSizes fused_sizes(const int64_t *p, int backward) {
     int64_t C = p[1], H = p[2], W = p[3], O = p[4], KH = p[5], KW = p[6], SH = p[7], SW = p[8], DH = p[9], DW = p[10];
     int64_t PL = p[12], G = p[15], OH = p[16], OW = p[17], taps = KH * KW;
@@ -46,6 +46,8 @@ static inline FusedSizes fused_sizes(const int64_t *p, int backward) {
         s.pixels = size_min(480, size_max(48, 24 * 1024 / (C + O) / 48 * 48));
         s.source = size_up(s.pixels * C);
         s.gradient = backward ? size_up(s.pixels * O) : 0;
+        /* Halves of the source; or pairs of pixels of both, and halves of the gradient. */
+        if (p[24]) s.pairs = backward ? size_up(s.pixels / 2 * (C + 2 * O)) : size_up(s.pixels / 2 * C);
     } else {
         int64_t left = size_floor(PL - (KW - 1) * DW, SW);
         s.width = (OW - 1) * SW + (KW - 1) * DW + 1;
@@ -60,8 +62,10 @@ static inline FusedSizes fused_sizes(const int64_t *p, int backward) {
         /* The input rows of a band, and those behind the last window. */
         int64_t inputs = size_max(s.rows * SH, H - (s.bands - 1) * s.rows * SH);
         s.gradient = backward ? size_up(((inputs - 1) / SH + ((KH - 1) * DH + SH - 1) / SH + 2) * s.gradient_width * O) : 0;
+        if (p[24]) s.line = size_up(size_max(s.width * C, backward ? s.gradient_width * O : 0));
+        if (p[24] && backward) s.pairs = size_up(s.rows * ((OW + 1) / 2) * O);
     }
-    s.each = s.totals + s.normal + s.denormal + s.source + s.gradient + s.partial;
+    s.each = s.totals + s.normal + s.denormal + s.source + s.gradient + s.line + s.pairs + s.partial;
     return s;
 }
 

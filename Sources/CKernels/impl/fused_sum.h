@@ -187,7 +187,7 @@ static void normalized_dots(const MartletCall *call) {
     }
     memset(sums, 0, (size_t)((K + 1) * Cp) * sizeof(double));
     Span s = span_of(call, M, wide_rows(C));
-    int64_t block = max64(4, 4096 / W) * wide_rows(C);
+    int64_t block = max64(4, 16384 / W) * wide_rows(C);
     for (int64_t m = s.from; m < s.to; m += block) {
         int64_t n = min64(block, s.to - m) * C;
         const float *g = (const float *)call->in[0] + m * C;

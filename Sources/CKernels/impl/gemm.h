@@ -14,8 +14,8 @@ typedef struct Tap {
 typedef void (*Tile)(const float *a, int64_t lda, const Tap *taps, int64_t count, int64_t K, const float *b, float *c,
                      int64_t ldc, int64_t lanes, const float *bias, int add);
 
-#define DEFINE_TILE(MR, NV)                                                                                              \
-    APART void tile_##MR##x##NV(const float *restrict a, int64_t lda, const Tap *restrict taps, int64_t count, int64_t K, \
+#define DEFINE_TILE(NAME, DUP, DOT, MR, NV)                                                                              \
+    APART void NAME##_##MR##x##NV(const float *restrict a, int64_t lda, const Tap *restrict taps, int64_t count, int64_t K, \
                                 const float *restrict b, float *restrict c, int64_t ldc, int64_t lanes,                   \
                                 const float *restrict bias, int add) {                                                    \
         V acc[MR][NV];                                                                                                    \
@@ -34,8 +34,8 @@ typedef void (*Tile)(const float *a, int64_t lda, const Tap *taps, int64_t count
                 UNROLL for (int n = 0; n < NV; n++) bv[n] = vload(bt + n * VL);                                           \
                 UNROLL for (int m = 0; m < MR; m++) {                                                                     \
                     const float *row = m < 3 ? a0 : m < 6 ? a1 : m < 9 ? a2 : m < 12 ? a3 : a4;                           \
-                    V s = vdup(row[m % 3 * lda + k]);                                                                     \
-                    UNROLL for (int n = 0; n < NV; n++) acc[m][n] += s * bv[n];                                           \
+                    V s = DUP(row + m % 3 * lda + k);                                                                     \
+                    UNROLL for (int n = 0; n < NV; n++) acc[m][n] = DOT(acc[m][n], s, bv[n]);                             \
                 }                                                                                                         \
             }                                                                                                             \
         }                                                                                                                 \
@@ -57,7 +57,7 @@ typedef void (*Tile)(const float *a, int64_t lda, const Tap *taps, int64_t count
 typedef void (*TileT)(const float *a, int64_t a_row, int64_t a_k, const float *b, int64_t b_row, int64_t b_k, int64_t rows,
                       int64_t K, float *c, int64_t ldc, int64_t lanes);
 
-#define TILE_T_LOOP(MR, NV, LAST)                                                                                        \
+#define TILE_T_LOOP(DUP, DOT, MR, NV, LAST)                                                                                        \
     for (int64_t r = 0; r < rows; r++) {                                                                                 \
         const float *restrict ar = a + r * a_row;                                                                        \
         const float *restrict br = b + r * b_row;                                                                        \
@@ -65,22 +65,22 @@ typedef void (*TileT)(const float *a, int64_t a_row, int64_t a_k, const float *b
             V bv[NV];                                                                                                    \
             UNROLL for (int n = 0; n < NV; n++) bv[n] = n == NV - 1 ? (LAST) : vload(br + n * VL);                       \
             UNROLL for (int m = 0; m < MR; m++) {                                                                        \
-                V s = vdup(ar[m]);                                                                                       \
-                UNROLL for (int n = 0; n < NV; n++) acc[m][n] += s * bv[n];                                              \
+                V s = DUP(ar + m);                                                                                       \
+                UNROLL for (int n = 0; n < NV; n++) acc[m][n] = DOT(acc[m][n], s, bv[n]);                                \
             }                                                                                                            \
         }                                                                                                                \
     }
 
-#define DEFINE_TILE_T(MR, NV)                                                                                            \
-    APART void tile_t_##MR##x##NV(const float *restrict a, int64_t a_row, int64_t a_k, const float *restrict b,          \
+#define DEFINE_TILE_T(NAME, DUP, DOT, MR, NV)                                                                            \
+    APART void NAME##_t_##MR##x##NV(const float *restrict a, int64_t a_row, int64_t a_k, const float *restrict b,          \
                                   int64_t b_row, int64_t b_k, int64_t rows, int64_t K, float *restrict c, int64_t ldc,    \
                                   int64_t lanes) {                                                                       \
         V acc[MR][NV];                                                                                                   \
         UNROLL for (int m = 0; m < MR; m++) UNROLL for (int n = 0; n < NV; n++) acc[m][n] = (V){0};                      \
         if (lanes >= VL) {                                                                                               \
-            TILE_T_LOOP(MR, NV, vload(br + (NV - 1) * VL))                                                               \
+            TILE_T_LOOP(DUP, DOT, MR, NV, vload(br + (NV - 1) * VL))                                                               \
         } else {                                                                                                         \
-            TILE_T_LOOP(MR, NV, vload_n(br + (NV - 1) * VL, lanes))                                                      \
+            TILE_T_LOOP(DUP, DOT, MR, NV, vload_n(br + (NV - 1) * VL, lanes))                                                      \
         }                                                                                                                \
         UNROLL for (int m = 0; m < MR; m++) UNROLL for (int n = 0; n < NV; n++) {                                        \
             float *at = c + m * ldc + n * VL;                                                                            \
@@ -89,7 +89,14 @@ typedef void (*TileT)(const float *a, int64_t a_row, int64_t a_k, const float *b
         }                                                                                                                \
     }
 
-#define DEFINE_BOTH(MR, NV) DEFINE_TILE(MR, NV) DEFINE_TILE_T(MR, NV)
+/* Numbers are f32, or pairs of bf16 (see bfloat.h) whose sizes and distances count pairs; the result is f32. */
+#define NUMBER_DUP(p) vdup(*(p))
+#define NUMBER_DOT(sum, a, b) ((sum) + (a) * (b))
+#define DEFINE_BOTH(MR, NV)                                  \
+    DEFINE_TILE(tile, NUMBER_DUP, NUMBER_DOT, MR, NV)        \
+    DEFINE_TILE_T(tile, NUMBER_DUP, NUMBER_DOT, MR, NV)      \
+    DEFINE_TILE(pair, pair_dup, pair_dot, MR, NV)            \
+    DEFINE_TILE_T(pair, pair_dup, pair_dot, MR, NV)
 #define NAMES(KIND, NV) \
     KIND##_1x##NV, KIND##_2x##NV, KIND##_3x##NV, KIND##_4x##NV
 DEFINE_BOTH(1, 1) DEFINE_BOTH(2, 1) DEFINE_BOTH(3, 1) DEFINE_BOTH(4, 1) DEFINE_BOTH(5, 1) DEFINE_BOTH(6, 1)
@@ -113,8 +120,12 @@ static const int64_t tile_rows[4] = {0, 12, 6, 4};
       KIND##_12x1},                                                                                          \
      {0, NAMES(KIND, 2), KIND##_5x2, KIND##_6x2 WIDE2(KIND)},                                                \
      {0, NAMES(KIND, 3) WIDE3(KIND)}}
-static const Tile tiles[4][13] = TILE_TABLE(tile);
-static const TileT tiles_t[4][13] = TILE_TABLE(tile_t);
+typedef struct Tiles {
+    Tile straight[4][13];
+    TileT crossed[4][13];
+} Tiles;
+static const Tiles number_tiles = {TILE_TABLE(tile), TILE_TABLE(tile_t)};
+static const Tiles pair_tiles = {TILE_TABLE(pair), TILE_TABLE(pair_t)};
 
 /* Vectors in the next panel when `left` are left: pairs, with one panel of three when the number is odd. */
 INLINE int64_t panel_vectors(int64_t left) { return left == 1 ? 1 : left % 2 ? 3 : 2; }
@@ -141,8 +152,27 @@ static void pack_panels(const MartletCall *call, const float *restrict w, int64_
     }
 }
 
+/* The same in pairs of bf16; C is even. */
+static void pack_pair_panels(const MartletCall *call, const float *restrict w, int64_t w_n, int64_t w_c, int64_t w_t,
+                             int64_t taps, int64_t C, int64_t N, float *restrict to) {
+    int64_t rows = taps * (C / 2), left = (N + VL - 1) / VL;
+    Span s = span_of(call, rows, 1);
+    for (int64_t n0 = 0; left > 0;) {
+        int64_t nv = panel_vectors(left), width = nv * VL, valid = min64(width, N - n0);
+        for (int64_t k = s.from; k < s.to; k++) {
+            const float *restrict from = w + k / (C / 2) * w_t + k % (C / 2) * 2 * w_c + n0 * w_n;
+            Half *restrict row = (Half *)(void *)(to + k * width);
+            for (int64_t n = 0; n < valid; n++) row[2 * n] = to_half(from[n * w_n]), row[2 * n + 1] = to_half(from[n * w_n + w_c]);
+            for (int64_t n = valid; n < width; n++) row[2 * n] = row[2 * n + 1] = 0;
+        }
+        to += rows * width;
+        n0 += width;
+        left -= nv;
+    }
+}
+
 /* C[rows, N] = A[rows, taps, K] B, `total` being the rows of B in all. Rows of a run even out over its tiles. */
-static void gemm(const float *a, int64_t lda, int64_t rows, const Tap *taps, int64_t count, int64_t K, int64_t total,
+static void gemm_of(const Tiles *tiles, const float *a, int64_t lda, int64_t rows, const Tap *taps, int64_t count, int64_t K, int64_t total,
                  const float *b, int64_t N, float *c, int64_t ldc, const float *bias, int add) {
     int64_t left = (N + VL - 1) / VL;
     for (int64_t n0 = 0; left > 0;) {
@@ -150,7 +180,7 @@ static void gemm(const float *a, int64_t lda, int64_t rows, const Tap *taps, int
         int64_t pieces = (rows + tile_rows[nv] - 1) / tile_rows[nv];
         for (int64_t i = 0; i < pieces; i++) {
             int64_t m = rows * i / pieces, m1 = rows * (i + 1) / pieces;
-            tiles[nv][m1 - m](a + m * lda, lda, taps, count, K, b, c + m * ldc + n0, ldc, lanes, bias ? bias + n0 : 0, add);
+            tiles->straight[nv][m1 - m](a + m * lda, lda, taps, count, K, b, c + m * ldc + n0, ldc, lanes, bias ? bias + n0 : 0, add);
         }
         b += total * width;
         n0 += width;
@@ -159,7 +189,7 @@ static void gemm(const float *a, int64_t lda, int64_t rows, const Tap *taps, int
 }
 
 /* C[M, N] += A' B over `rows` x K pixels. */
-static void gemm_t(const float *a, int64_t a_row, int64_t a_k, int64_t M, const float *b, int64_t b_row, int64_t b_k,
+static void gemm_t_of(const Tiles *tiles, const float *a, int64_t a_row, int64_t a_k, int64_t M, const float *b, int64_t b_row, int64_t b_k,
                    int64_t N, int64_t rows, int64_t K, float *c, int64_t ldc) {
     int64_t left = (N + VL - 1) / VL;
     for (int64_t n0 = 0; left > 0;) {
@@ -167,9 +197,18 @@ static void gemm_t(const float *a, int64_t a_row, int64_t a_k, int64_t M, const 
         int64_t pieces = (M + tile_rows[nv] - 1) / tile_rows[nv];
         for (int64_t i = 0; i < pieces; i++) {
             int64_t m = M * i / pieces, m1 = M * (i + 1) / pieces;
-            tiles_t[nv][m1 - m](a + m, a_row, a_k, b + n0, b_row, b_k, rows, K, c + m * ldc + n0, ldc, lanes);
+            tiles->crossed[nv][m1 - m](a + m, a_row, a_k, b + n0, b_row, b_k, rows, K, c + m * ldc + n0, ldc, lanes);
         }
         n0 += nv * VL;
         left -= nv;
     }
+}
+
+INLINE void gemm(const float *a, int64_t lda, int64_t rows, const Tap *taps, int64_t count, int64_t K, int64_t total,
+                 const float *b, int64_t N, float *c, int64_t ldc, const float *bias, int add) {
+    gemm_of(&number_tiles, a, lda, rows, taps, count, K, total, b, N, c, ldc, bias, add);
+}
+INLINE void gemm_t(const float *a, int64_t a_row, int64_t a_k, int64_t M, const float *b, int64_t b_row, int64_t b_k,
+                   int64_t N, int64_t rows, int64_t K, float *c, int64_t ldc) {
+    gemm_t_of(&number_tiles, a, a_row, a_k, M, b, b_row, b_k, N, rows, K, c, ldc);
 }

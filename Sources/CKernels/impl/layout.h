@@ -29,6 +29,14 @@ APART void transpose_words(const uint32_t *restrict x, int64_t x_j, uint32_t *re
         }
 }
 
+/* Rows of n bytes, a multiple of 64, at distances of x_row and y_row bytes. */
+APART void copy_rows(const char *restrict x, int64_t x_row, char *restrict y, int64_t y_row, int64_t rows, int64_t n) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < n; j += 64)
+            UNROLL for (int k = 0; k < 16; k += VL)
+                vstore((float *)(void *)(y + i * y_row + j) + k, vload((const float *)(const void *)(x + i * x_row + j) + k));
+}
+
 static void copy(const MartletCall *call) {
     const char *x = call->in[0];
     char *y = call->out[0];
@@ -70,9 +78,12 @@ static void copy(const MartletCall *call) {
         sx[r - 2] = b;
         sy[r - 2] = c;
     }
-    int64_t inner = turn >= 0 ? 2 : 1, outer = 1;
+    /* Short rows of whole lines, as a slice of an image's channels has, are taken many at a time. */
+    int rows = turn < 0 && sx[r - 1] == 1 && sy[r - 1] == 1 && size >= 4 && n[r - 1] * size % 64 == 0 &&
+               n[r - 1] * size <= 1024;
+    int64_t inner = turn >= 0 || rows ? 2 : 1, outer = 1;
     for (int64_t d = 0; d + inner < r; d++) outer *= n[d];
-    Span s = span_of(call, outer, 1), within = {0, turn >= 0 ? n[r - 2] : n[r - 1]};
+    Span s = span_of(call, outer, 1), within = {0, n[r - inner]};
     if (outer < call->parts) { /* few but large pieces: split inside */
         s = (Span){0, outer};
         within = span_of(call, within.to, 16);
@@ -88,6 +99,9 @@ static void copy(const MartletCall *call) {
         if (turn >= 0)
             transpose_words((const uint32_t *)(const void *)(x + (fx + within.from) * 4), sx[r - 1],
                             (uint32_t *)(void *)(y + (fy + within.from * sy[r - 2]) * 4), sy[r - 2], within.to - within.from, n[r - 1]);
+        else if (rows)
+            copy_rows(x + (fx + within.from * sx[r - 2]) * size, sx[r - 2] * size, y + (fy + within.from * sy[r - 2]) * size,
+                      sy[r - 2] * size, within.to - within.from, n[r - 1] * size);
         else
             copy_elements(x + (fx + within.from * sx[r - 1]) * size, sx[r - 1], y + (fy + within.from * sy[r - 1]) * size, sy[r - 1],
                           within.to - within.from, size);

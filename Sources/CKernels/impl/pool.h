@@ -154,8 +154,9 @@ static void box_max_gradient(const MartletCall *call, const Pool *v) {
     for (int64_t i = 0; i < each; i++) where[i] = -1;
     Span s = span_of(call, v->N, 1);
     for (int64_t b = s.from; b < s.to; b++) {
-        const float *from = x + b * image, *d = dy + b * image;
-        for (int64_t y = 0; y < v->H; y++)
+        const float *from = x + b * image, *d = dy + b * image, *next = b + 1 < s.to ? from + image : 0;
+        for (int64_t y = 0; y < v->H; y++) {
+            prefetch_share(d, image, y, v->H);
             for (int64_t xx = 0; xx < v->W; xx++) {
                 int inside = y > 0 && y + 1 < v->H && xx > 0 && xx + 1 < v->W;
                 for (int64_t c = 0; c < C; c += VL) {
@@ -165,7 +166,9 @@ static void box_max_gradient(const MartletCall *call, const Pool *v) {
                     else place_border(v, from + c, y, xx, C - c, to);
                 }
             }
-        for (int64_t y = 0; y < v->H; y++)
+        }
+        for (int64_t y = 0; y < v->H; y++) {
+            prefetch_share(next, image, y, v->H);
             for (int64_t xx = 0; xx < v->W; xx++) {
                 int inside = y > 0 && y + 1 < v->H && xx > 0 && xx + 1 < v->W;
                 for (int64_t c = 0; c < C; c += VL) {
@@ -175,6 +178,7 @@ static void box_max_gradient(const MartletCall *call, const Pool *v) {
                     else take_border(v, place, pitch, d + c, y, xx, C - c, to);
                 }
             }
+        }
     }
 }
 

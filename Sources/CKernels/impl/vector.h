@@ -1,6 +1,6 @@
 /* Vectors of one instruction set. A level file sets MARTLET_LEVEL, includes the system headers, pushes the target
  * attribute and then includes every file of this folder; all functions here are static, so each level has its own. */
-#if MARTLET_LEVEL == 2
+#if MARTLET_LEVEL >= 2
 #define VL 16
 #define REGISTERS 32
 #elif MARTLET_LEVEL == 1
@@ -31,7 +31,7 @@ INLINE V vload(const float *p) { return *(const VU *)p; }
 INLINE void vstore(float *p, V v) { *(VU *)p = v; }
 INLINE V vdup(float s) { return s - (V){0}; } /* s - 0 is s, also for -0 */
 
-#if MARTLET_LEVEL == 2
+#if MARTLET_LEVEL >= 2
 INLINE V vload_n(const float *p, int64_t n) { return (V)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
 INLINE void vstore_n(float *p, V v, int64_t n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v); }
 INLINE V vmax(V a, V b) { return (V)_mm512_max_ps((__m512)a, (__m512)b); } /* a > b ? a : b */
@@ -90,4 +90,15 @@ INLINE Span span_of(const MartletCall *call, int64_t n, int64_t grain) {
 INLINE int64_t wide_rows(int64_t C) {
     int64_t size = wide_size(C);
     return size <= MARTLET_WIDE ? size / C : 1;
+}
+
+/* Asks for share `i` of `shares` of n floats ahead of their use: the next image lies too far for the hardware to see. */
+INLINE void prefetch_share(const float *p, int64_t n, int64_t i, int64_t shares) {
+    if (!p) return;
+    for (int64_t at = n * i / shares & ~15; at < n * (i + 1) / shares; at += 16) __builtin_prefetch(p + at, 0, 2);
+}
+/* The same ahead of a write. */
+INLINE void prefetch_write_share(float *p, int64_t n, int64_t i, int64_t shares) {
+    if (!p) return;
+    for (int64_t at = n * i / shares & ~15; at < n * (i + 1) / shares; at += 16) __builtin_prefetch(p + at, 1, 2);
 }

@@ -29,7 +29,7 @@ typedef void (*MartletKernel)(const MartletCall *);
 /* Every kernel is compiled for several instruction sets; the widest one of the CPU is used. Results of two levels agree to
  * rounding. For tests, `martlet_kernel_variant` gives a kernel's function at one level, or null where the CPU lacks it; all
  * phases of a call have to run at one level. */
-enum { MARTLET_LEVEL_BASELINE, MARTLET_LEVEL_AVX2, MARTLET_LEVEL_AVX512 };
+enum { MARTLET_LEVEL_BASELINE, MARTLET_LEVEL_AVX2, MARTLET_LEVEL_AVX512, MARTLET_LEVEL_AVX512_BF16 };
 int martlet_kernels_level(void);
 MartletKernel martlet_kernel_variant(MartletKernel kernel, int level);
 
@@ -64,12 +64,13 @@ size_t martlet_batch_norm_scratch(int64_t channels, int32_t parts);
  * 3 hard_swish. Sums are [rows, C]; products with a tensor are with it less its mean.
  *
  *   normalized_conv2d            x, w[, scale, shift] -> y[, mean, variance]      y = conv2d(act(scale x + shift), w), and its moments
- *                                p: as conv2d (no bias; groups 1, or C = O), normalises activation moments     f: a b
+ *                                p: as conv2d (no bias; groups 1, or C = O), normalises activation moments 0 0 bf16     f: a b
  *                                phases 3 with moments, else 2    scratch martlet_normalized_conv2d_scratch
  *   normalized_conv2d_gradient   g, x, w[, t, a, b, d][, scale, shift][, mean] -> [dx,] dw[, sums [2, C]]
  *                                both gradients for dy = a g + b t + d; dx has the slope of act, sums are of dx and dx (x - mean)
- *                                p: as conv2d, normalises activation denormalises sums wantsInput     f: a b
+ *                                p: as conv2d, normalises activation denormalises sums wantsInput bf16     f: a b
  *                                phases 3    scratch martlet_normalized_conv2d_gradient_scratch
+ *                                bf16 (groups 1, C and O even): operands of products are rounded to bf16, sums are f32
  *   normalized_chain             x, w, u[, scale, shift] -> y[, mean, variance]      conv2d by w depthwise, then by u pointwise
  *   normalized_chain_gradient    g, x, w, u[, t, a, b, d][, scale, shift][, mean] -> [dx,] dw, du[, sums [2, C]]
  *                                as the two above, p having the outputs of the pointwise convolution at the end, for images of which

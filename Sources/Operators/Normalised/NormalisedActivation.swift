@@ -53,6 +53,12 @@ extension GraphBuilder {
         let product = try append(Multiply(), x, append(Reshape(channels), scale))
         return try append(Add(), product, append(Reshape(channels), shift))
     }
+
+    /// `x` with every number rounded to another type, in its own.
+    mutating func rounded(_ x: Value, to element: ElementType) throws(ShapeError) -> Value {
+        let own = type(of: x).element
+        return own == element ? x : try append(Cast(to: own), append(Cast(to: element), x))
+    }
 }
 
 extension TensorType {

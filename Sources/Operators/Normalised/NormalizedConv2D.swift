@@ -4,7 +4,8 @@ import IR
 /// A convolution of a normalised, activated image, with the moments of its result: `y = conv2d(f(scale · x + shift), w)`.
 ///
 /// Made by the pass that fuses normalisation; the meaning is the decomposition. The image's normalisation is
-/// optional, as are the function, the moments, and a pointwise convolution `u` behind a depthwise `w`.
+/// optional, as are the function, the moments, and a pointwise convolution `u` behind a depthwise `w`. With the precision
+/// `bf16`, image and filter are rounded to it before they are multiplied; the sums stay `f32`.
 ///
 /// - Shapes: `x: [N, C, H, W], w: [K, C/g, R, S], u: [K, C, 1, 1], scale, shift: [C] → y: [N, K, H', W'], mean, variance: [K]`.
 public struct NormalizedConv2D: Operator {
@@ -16,13 +17,17 @@ public struct NormalizedConv2D: Operator {
     public var moments = false
     /// Whether a pointwise convolution follows.
     public var isChain = false
+    /// What the operands of products are rounded to.
+    public var precision = ElementType.f32
 
     public init() {}
     public init(
-        _ convolution: Conv2D, normalizes: Bool, activation: NormalisedActivation, moments: Bool, isChain: Bool = false
+        _ convolution: Conv2D, normalizes: Bool, activation: NormalisedActivation, moments: Bool, isChain: Bool = false,
+        precision: ElementType = .f32
     ) {
         self.convolution = convolution
         self.isChain = isChain
+        self.precision = precision
         self.normalizes = normalizes
         self.activation = activation
         self.moments = moments
@@ -33,6 +38,7 @@ public struct NormalizedConv2D: Operator {
         let filters = isChain ? 2 : 1
         let x = try x.expect((normalizes ? 3 : 1) + filters, for: self)
         var y = try convolution.infer(Array(x.prefix(2)))[0]
+        try convolution.check(precision, isChain: isChain, for: self)
         if isChain { y = try Conv2D().infer([y, x[2]])[0] }
         _ = try activation.makeOperator()
         let channels = x[0].with(shape: [x[0].shape[1]])
@@ -46,7 +52,8 @@ public struct NormalizedConv2D: Operator {
     public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {
         var image = x[0]
         if normalizes { image = try g.scaled(image, x[x.count - 2], x[x.count - 1]) }
-        var y = try g.append(convolution, activation.apply(image, in: &g), x[1])
+        image = try g.rounded(activation.apply(image, in: &g), to: precision)
+        var y = try g.append(convolution, image, g.rounded(x[1], to: precision))
         if isChain { y = try g.append(Conv2D(), y, x[2]) }
         return moments ? [y] + (try g.appendAll(ChannelMoments(), [y])) : [y]
     }
@@ -61,9 +68,11 @@ public struct NormalizedConv2D: Operator {
                 martlet_normalized_chain, integers: integers, reals: activation.reals, phases: moments ? 3 : 2
             ) { martlet_normalized_chain_scratch($0, Int32($1)) }
         }
-        guard let integers = convolution.fusedIntegers(image: x[0], filter: x[1], output: y[0]) else { return nil }
+        guard let integers = convolution.fusedIntegers(image: x[0], filter: x[1], output: y[0], precision) else {
+            return nil
+        }
         return KernelCall(
-            martlet_normalized_conv2d, integers: integers + flags,
+            martlet_normalized_conv2d, integers: integers + flags + [precision == .bf16 ? 1 : 0],
             reals: activation.reals, phases: moments ? 3 : 2
         ) { martlet_normalized_conv2d_scratch($0, Int32($1)) }
     }
@@ -98,6 +107,19 @@ public struct NormalizedConv2D: Operator {
                 Conv2D(kernel: 3, groups: 5), normalizes: false, activation: .init(of: Relu()), moments: true,
                 isChain: true),
             on: .f32(3, 5, 4, 4), .f32(5, 1, 3, 3), .f32(5, 5, 1, 1), differentiable: false),
+        Specimen(
+            NormalizedConv2D(
+                Conv2D(kernel: 3), normalizes: true, activation: .init(of: Relu()), moments: true, precision: .bf16),
+            on: .f32(2, 6, 5, 7), .f32(18, 6, 3, 3), .f32(6), .f32(6), differentiable: false),
+        Specimen(
+            NormalizedConv2D(
+                Conv2D(kernel: 3, stride: 2, dilation: 2), normalizes: false, activation: .init(), moments: false,
+                precision: .bf16),
+            on: .f32(2, 4, 9, 8), .f32(4, 4, 3, 3), differentiable: false),
+        Specimen(
+            NormalizedConv2D(
+                Conv2D(kernel: 1), normalizes: false, activation: .init(), moments: true, precision: .bf16),
+            on: .f32(3, 18, 5, 5), .f32(6, 18, 1, 1), differentiable: false),
     ]
 }
 
@@ -119,6 +141,8 @@ public struct NormalizedConv2DGradient: Operator {
     public var wantsSums = false
     /// Whether a pointwise convolution follows: its filter `u` stands behind `w`, and its gradient behind that of `w`.
     public var isChain = false
+    /// What `dy`, image and filter are rounded to before they are multiplied.
+    public var precision = ElementType.f32
 
     public init() {}
 
@@ -146,6 +170,7 @@ public struct NormalizedConv2DGradient: Operator {
         let p = try parts(x)
         _ = try activation.makeOperator()
         var y = try convolution.infer([p.x, p.w])[0]
+        try convolution.check(precision, isChain: isChain, for: self)
         if let u = p.u { y = try Conv2D().infer([y, u])[0] }
         guard y == p.g else {
             throw ShapeError(
@@ -168,7 +193,8 @@ public struct NormalizedConv2DGradient: Operator {
                 g.scaled(p.denormal[0], p.denormal[2], p.denormal[3]))
         }
         let normal = normalizes ? try g.scaled(p.x, p.normal[0], p.normal[1]) : p.x
-        let image = try activation.apply(normal, in: &g)
+        dy = try g.rounded(dy, to: precision)
+        let image = try g.rounded(activation.apply(normal, in: &g), to: precision)
         var du: [Value] = []
         if let u = p.u {
             let between = try g.append(convolution, image, p.w)
@@ -177,7 +203,8 @@ public struct NormalizedConv2DGradient: Operator {
         }
         let dw = try g.append(Conv2DFilterGradient(convolution, filter: g.type(of: p.w).shape), dy, image)
         guard wantsInput else { return [dw] + du }
-        let dz = try g.append(Conv2DInputGradient(convolution, image: g.type(of: p.x).shape), dy, p.w)
+        let dz = try g.append(
+            Conv2DInputGradient(convolution, image: g.type(of: p.x).shape), dy, g.rounded(p.w, to: precision))
         let dx = try activation.pullBack(dz, normal, in: &g)
         guard wantsSums, let mean = p.mean else { return [dx, dw] + du }
         let c = g.type(of: mean).shape[0]
@@ -205,9 +232,12 @@ public struct NormalizedConv2DGradient: Operator {
                 martlet_normalized_chain_gradient, integers: integers, reals: activation.reals, phases: 3
             ) { martlet_normalized_chain_gradient_scratch($0, Int32($1)) }
         }
-        guard let integers = convolution.fusedIntegers(image: x[1], filter: x[2], output: x[0]) else { return nil }
+        guard let integers = convolution.fusedIntegers(image: x[1], filter: x[2], output: x[0], precision) else {
+            return nil
+        }
         return KernelCall(
-            martlet_normalized_conv2d_gradient, integers: integers + flags, reals: activation.reals, phases: 3
+            martlet_normalized_conv2d_gradient, integers: integers + flags + [precision == .bf16 ? 1 : 0],
+            reals: activation.reals, phases: 3
         ) { martlet_normalized_conv2d_gradient_scratch($0, Int32($1)) }
     }
 
@@ -246,14 +276,33 @@ public struct NormalizedConv2DGradient: Operator {
                 Conv2D(kernel: 5, stride: 2, dilation: 2, groups: 3), nil as Relu?, denormal: false, normal: false,
                 sums: false, chain: true),
             on: .f32(2, 3, 5, 4), .f32(2, 3, 9, 8), .f32(3, 1, 5, 5), .f32(3, 3, 1, 1)),
+        Specimen(
+            make(Conv2D(kernel: 3), Relu(), denormal: true, normal: true, sums: true, precision: .bf16),
+            on: .f32(2, 4, 5, 7), .f32(2, 18, 5, 7), .f32(4, 18, 3, 3), .f32(2, 4, 5, 7), .f32(4), .f32(4), .f32(4),
+            .f32(18), .f32(18), .f32(18), differentiable: false),
+        Specimen(
+            make(
+                Conv2D(kernel: 3, stride: 2, dilation: 2), nil as Relu?, denormal: false, normal: false, sums: false,
+                precision: .bf16),
+            on: .f32(2, 6, 5, 4), .f32(2, 4, 9, 8), .f32(6, 4, 3, 3), differentiable: false),
+        Specimen(
+            make(
+                Conv2D(kernel: 3), nil as Relu?, denormal: true, normal: false, sums: false, input: false,
+                precision: .bf16),
+            on: .f32(2, 18, 4, 5), .f32(2, 2, 4, 5), .f32(18, 2, 3, 3), .f32(2, 18, 4, 5), .f32(18), .f32(18), .f32(18),
+            differentiable: false),
+        Specimen(
+            make(Conv2D(kernel: 1), HardSwish(), denormal: true, normal: true, sums: true, precision: .bf16),
+            on: .f32(3, 6, 5, 5), .f32(3, 18, 5, 5), .f32(6, 18, 1, 1), .f32(3, 6, 5, 5), .f32(6), .f32(6), .f32(6),
+            .f32(18), .f32(18), .f32(18), differentiable: false),
     ]
 
     private static func make(
         _ convolution: Conv2D, _ activation: (some ParametricActivation)?, denormal: Bool, normal: Bool, sums: Bool,
-        input: Bool = true, chain: Bool = false
+        input: Bool = true, chain: Bool = false, precision: ElementType = .f32
     ) -> NormalizedConv2DGradient {
         var op = NormalizedConv2DGradient()
-        op.isChain = chain
+        (op.isChain, op.precision) = (chain, precision)
         op.convolution = convolution
         if let activation { op.activation = NormalisedActivation(of: activation) }
         (op.denormalizes, op.normalizes, op.wantsSums, op.wantsInput) = (denormal, normal, sums, input)
@@ -263,9 +312,26 @@ public struct NormalizedConv2DGradient: Operator {
 
 extension Conv2D {
     /// The geometry that the fused kernels take: dense or depthwise, padding narrower than the filter; `nil` for others.
-    func fusedIntegers(image: TensorType, filter: TensorType, output: TensorType) -> [Int]? {
-        guard fuses(image, filter), image.isFusedImage, output.isFusedImage else { return nil }
+    func fusedIntegers(
+        image: TensorType, filter: TensorType, output: TensorType, _ precision: ElementType
+    ) -> [Int]? {
+        guard fuses(image, filter), image.isFusedImage, output.isFusedImage,
+            precision == .f32 || rounds(filter)
+        else { return nil }
         return kernelIntegers(image: image, filter: filter, output: output)
+    }
+
+    /// Whether fused convolutions with this filter have kernels whose products are of `bf16`, which take channels in pairs.
+    public func rounds(_ filter: TensorType) -> Bool {
+        groups == 1 && filter.shape[0] % 2 == 0 && filter.shape[1] % 2 == 0
+    }
+
+    fileprivate func check(_ precision: ElementType, isChain: Bool, for op: some Operator) throws(ShapeError) {
+        guard precision == .f32 || (precision == .bf16 && groups == 1 && !isChain) else {
+            throw ShapeError(
+                "\(type(of: op).mnemonic) expects the precision f32, or bf16 without groups; found \(precision.rawValue)"
+            )
+        }
     }
 
     /// The geometry of the kernels of a chain, with their flags; `nil` for those that they do not take.

@@ -294,7 +294,9 @@ extension NormalisationFusion {
     /// Whether a depthwise convolution is computed within the pointwise one that alone reads it.
     private func startsChain(_ op: Conv2D, _ node: Node) -> Bool {
         let result = node.results[0]
-        guard op.groups > 1, node.operands.count == 2, uses[result.id] == users[result.id].count else { return false }
+        guard joinsChains, op.groups > 1, node.operands.count == 2, uses[result.id] == users[result.id].count else {
+            return false
+        }
         let readers = users[result.id].map { graph.nodes[$0] }
         let (forward, backward) = (readers.filter { $0.op is Conv2D }, readers.filter { $0.op is Conv2DFilterGradient })
         guard forward.count == 1, let next = forward.first, next.op as? Conv2D == Conv2D(), next.operands.count == 2,

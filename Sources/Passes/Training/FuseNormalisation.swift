@@ -1,4 +1,4 @@
-public import IR
+import IR
 import Operators
 
 /// Takes batch normalisations, the activations behind them and mixtures of them into the convolutions and sums around.
@@ -13,12 +13,19 @@ import Operators
 ///     %2, %m, %v = batch_norm %1, %s, %b     →     %2, %3 = batch_norm_scale %m, %v, %s, %b
 ///     %3 = relu %2                                 %4 = normalized_conv2d %1, %u, %2, %3 {normalizes = true, activation =
 ///     %4 = conv2d %3, %u                                                                  {function = "relu"}}
-public let fuseNormalisation = Pass("fuse-normalisation") { graph throws(PassError) in
-    if graph.nodes.contains(where: { $0.op is NormalizedConv2D || $0.op is NormalizedSum || $0.op is BatchNormScale }) {
-        return graph
+public let fuseNormalisation = normalisationFusion(joinsChains: true)
+
+/// The same pass; `joinsChains` says whether a depthwise convolution and the pointwise one behind it become one operator,
+/// which keeps what lies between them in the cache.
+public func normalisationFusion(joinsChains: Bool) -> Pass {
+    Pass("fuse-normalisation") { graph throws(PassError) in
+        let isFused = graph.nodes.contains {
+            $0.op is NormalizedConv2D || $0.op is NormalizedSum || $0.op is BatchNormScale
+        }
+        if isFused { return graph }
+        var fusion = NormalisationFusion(graph, joinsChains: joinsChains)
+        do throws(ShapeError) { return try fusion.run() } catch { throw PassError(error) }
     }
-    var fusion = NormalisationFusion(graph)
-    do throws(ShapeError) { return try fusion.run() } catch { throw PassError(error) }
 }
 
 /// One pass over the nodes. A value of the old graph is a value of the new one, or a form that its readers apply.
@@ -53,6 +60,7 @@ struct NormalisationFusion {
     static let mostTerms = 12
 
     let graph: Graph
+    let joinsChains: Bool
     let uses: [Int]
     let users: [[Int]]
     let producers: [Int?]
@@ -70,8 +78,8 @@ struct NormalisationFusion {
     var chains: [Int: Node] = [:]
     private var zeros: [Int: Value] = [:]
 
-    init(_ graph: Graph) {
-        self.graph = graph
+    init(_ graph: Graph, joinsChains: Bool) {
+        (self.graph, self.joinsChains) = (graph, joinsChains)
         uses = graph.useCounts()
         var users = [[Int]](repeating: [], count: graph.valueCount)
         var convolutions: [Pair: Int] = [:]

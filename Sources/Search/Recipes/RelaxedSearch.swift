@@ -163,7 +163,7 @@ final class RelaxedSearch {
         let norm = gradients.globalNorm
         guard norm.isFinite else { throw failure("the gradient", nil) }
         progress.fisher?.observe(norm * norm)
-        settings.optimizer.step(gradients, rate: rate, norm: norm, clip: settings.clip)
+        settings.optimizer.step(gradients, rate: rate, norm: norm, clip: settings.clip, pool: backend.pool)
         trainingLoss = step == 0 ? loss : trainingLoss + 0.05 * (loss - trainingLoss)
     }
 

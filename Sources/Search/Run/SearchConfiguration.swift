@@ -49,6 +49,8 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
     public var threads = 2
     /// Bytes that the values of a training step may take; no limit where left out.
     public var trainingMemory: Int?
+    /// What convolutions multiply in while networks are trained; `f32` where left out.
+    public var trainingPrecision: ExecutionSettings.Precision?
 
     /// Images that train; all that are left by those that judge, where this says nothing.
     public var trainingImages: Int?

@@ -66,6 +66,7 @@ extension SearchRun {
             search.lastCheckpoint = search.step
         }
         if search.step == 0 { try save() }
+        let begun = (step: search.step, time: ContinuousClock().now)
         while search.step < steps {
             if cancellation?.isRequested == true { try save() }
             try checkCancellation()
@@ -77,7 +78,12 @@ extension SearchRun {
                 if search.step.isMultiple(of: 5 * interval) { try writeRecord(status: "running") }
             }
             if search.step.isMultiple(of: max(20, steps / 10)) || search.step == steps { try save() }
-            report(search.step, of: steps, text(search, latest))
+            let speed =
+                Double((search.step - begun.step) * configuration.supernet.batch)
+                / (ContinuousClock().now - begun.time).seconds
+            report(
+                search.step, of: steps,
+                text(search, latest) + ", \(Int(speed)) images/s, peak memory \(PeakMemory.bytes >> 20) MiB")
         }
         try store.load(search.store.snapshot())
     }

@@ -179,7 +179,8 @@ extension SearchRun {
             let accuracy = decimal(100 * now.accuracy, 1), speed = Int(now.imagesPerSecond)
             report(
                 now.step, of: now.steps,
-                "loss \(decimal(now.loss, 3)), training accuracy \(accuracy) %, \(speed) images/s",
+                "loss \(decimal(now.loss, 3)), training accuracy \(accuracy) %, \(speed) images/s, "
+                    + "peak memory \(now.peakMemory >> 20) MiB",
                 remaining: Double(now.remaining.components.seconds))
         }
         if let found = try trainer.resume() { report(refused: found.refused) }

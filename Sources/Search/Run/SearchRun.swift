@@ -92,7 +92,9 @@ public final class SearchRun {
         (space, target, splits, classNames) = (parts.space, parts.target, parts.splits, parts.classNames)
         (costs, profiler) = (CandidateCosts(parts.space, target: parts.target), parts.profiler)
         pool = try ThreadPool(threads: configuration.threads)
-        backend = .executor(pool: pool, effort: .quick, memoryLimit: configuration.trainingMemory)
+        backend = .executor(
+            pool: pool, effort: .quick, memoryLimit: configuration.trainingMemory,
+            ExecutionSettings(precision: configuration.trainingPrecision ?? .f32))
         phaseStart = clock.now
         record = RunRecord(
             name: URL(filePath: folder.path).lastPathComponent, status: "running", seed: configuration.seed,
@@ -288,7 +290,7 @@ public final class SearchRun {
 }
 
 extension Duration {
-    fileprivate var seconds: Double {
+    var seconds: Double {
         Double(components.seconds) + Double(components.attoseconds) * 1e-18
     }
 }

@@ -89,7 +89,7 @@ public final class Trainer<O: Optimizer> {
         let norm = gradients.globalNorm
         guard norm.isFinite else { throw try failure(network, loader.batch(step * parts)) }
         let rate = configuration.rate.value(at: step, of: configuration.steps)
-        configuration.optimizer.step(gradients, rate: rate, norm: norm, clip: configuration.clip)
+        configuration.optimizer.step(gradients, rate: rate, norm: norm, clip: configuration.clip, pool: backend.pool)
         if let momentum = configuration.statisticsMomentum { network.updateStatistics(momentum: momentum) }
         average?.update(from: store)
         step += 1
@@ -135,7 +135,8 @@ public final class Trainer<O: Optimizer> {
                 step: step, steps: configuration.steps,
                 epoch: (step * configuration.microBatches - 1) / loader.batchesPerEpoch, rate: rate,
                 loss: recent?.loss ?? 0, accuracy: recent?.accuracy ?? 0, gradientNorm: norm,
-                imagesPerSecond: pace.itemsPerSecond, remaining: pace.remaining(configuration.steps - step)))
+                imagesPerSecond: pace.itemsPerSecond, remaining: pace.remaining(configuration.steps - step),
+                peakMemory: PeakMemory.bytes))
     }
 
     private func failure(_ network: NetworkStep, _ batch: Batch) throws -> TrainingError {

@@ -59,4 +59,6 @@ public struct TrainingProgress: Sendable {
     public var gradientNorm: Double
     public var imagesPerSecond: Double
     public var remaining: Duration
+    /// The most memory that the process ever had, in bytes.
+    public var peakMemory: Int
 }

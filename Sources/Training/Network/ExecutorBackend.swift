@@ -9,14 +9,14 @@ extension Backend {
     ///   - arena: Memory that all graphs of the backend share; what a run leaves is valid until the next of any of them.
     ///   - effort: How hard to look for a small memory plan; less pays off where each step has a graph of its own.
     ///   - memoryLimit: Bytes that a graph's values may take; forward values are then computed twice where that is needed.
-    ///   - fusesNormalisation: Whether normalisation is fused with what stands around it, which is faster.
+    ///   - settings: How graphs are rewritten before they run.
     public static func executor(
         pool: ThreadPool, arena: Arena = Arena(), effort: MemoryPlan.Effort = .thorough, memoryLimit: Int? = nil,
-        fusesNormalisation: Bool = true
+        _ settings: ExecutionSettings = ExecutionSettings()
     ) -> Backend {
         let threads = pool.threads
-        return Backend("executor") { graph, parameters in
-            var lowered = try executorGraph(graph, fusesNormalisation: fusesNormalisation)
+        return Backend("executor", pool: pool) { graph, parameters in
+            var lowered = try executorGraph(graph, settings)
             if let memoryLimit {
                 let limit = recompute(within: memoryLimit) { graph throws(PassError) in
                     Executor.arenaBytes(of: graph, threads: threads)
@@ -30,8 +30,37 @@ extension Backend {
     }
 
     /// A graph as the executor runs it: in the layouts and operators that have kernels.
-    public static func executorGraph(_ graph: Graph, fusesNormalisation: Bool = true) throws(PassError) -> Graph {
-        try lowerForExecution(chooseLayout()(fusesNormalisation ? fuseNormalisation(graph) : graph))
+    public static func executorGraph(
+        _ graph: Graph, _ settings: ExecutionSettings = ExecutionSettings()
+    ) throws(PassError) -> Graph {
+        var graph = graph
+        if settings.fusesNormalisation { graph = try normalisationFusion(joinsChains: settings.joinsChains)(graph) }
+        if settings.precision == .bf16 { graph = try reducePrecision(graph) }
+        graph = try lowerForExecution(chooseLayout()(graph))
+        for pass in settings.further { graph = try pass(graph) }
+        return graph
+    }
+}
+
+/// How a training step is rewritten before it runs. All but the precision serves comparisons.
+public struct ExecutionSettings: Sendable {
+    /// What products are of.
+    public enum Precision: String, CaseIterable, Codable, Sendable { case f32, bf16 }
+
+    /// `bf16` rounds the operands of dense convolutions that are fused; sums and parameters stay `f32`.
+    public var precision: Precision
+    /// Whether normalisation is fused with what stands around it.
+    public var fusesNormalisation: Bool
+    /// Whether separable convolutions are one operator, where normalisation is fused.
+    public var joinsChains: Bool
+    /// Passes behind all others.
+    public var further: [Pass]
+
+    public init(
+        precision: Precision = .f32, fusesNormalisation: Bool = true, joinsChains: Bool = true, further: [Pass] = []
+    ) {
+        (self.precision, self.fusesNormalisation) = (precision, fusesNormalisation)
+        (self.joinsChains, self.further) = (joinsChains, further)
     }
 }
 

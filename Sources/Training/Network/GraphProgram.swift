@@ -1,3 +1,4 @@
+public import Execution
 public import IR
 
 /// A graph made ready to run any number of times on parameters that stay where they are.
@@ -15,10 +16,15 @@ public protocol GraphProgram: AnyObject {
 /// What runs graphs.
 public struct Backend {
     public let name: String
+    /// The threads that its programs run on, for what is done between two runs.
+    public let pool: ThreadPool?
     private let make: (Graph, [StoredTensor]) throws -> any GraphProgram
 
-    public init(_ name: String, make: @escaping (Graph, [StoredTensor]) throws -> any GraphProgram) {
+    public init(
+        _ name: String, pool: ThreadPool? = nil, make: @escaping (Graph, [StoredTensor]) throws -> any GraphProgram
+    ) {
         self.name = name
+        self.pool = pool
         self.make = make
     }
 

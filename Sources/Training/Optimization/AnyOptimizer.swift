@@ -1,3 +1,4 @@
+public import Execution
 import RealModule
 
 /// One of the optimizers, chosen by a setting.
@@ -12,10 +13,12 @@ public enum AnyOptimizer: Optimizer {
         }
     }
 
-    public func update(_ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double) {
+    public func update(
+        _ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double, pool: ThreadPool?
+    ) {
         switch self {
-        case .sgd(let it): it.update(tensor, gradient: gradient, rate: rate, scale: scale)
-        case .adam(let it): it.update(tensor, gradient: gradient, rate: rate, scale: scale)
+        case .sgd(let it): it.update(tensor, gradient: gradient, rate: rate, scale: scale, pool: pool)
+        case .adam(let it): it.update(tensor, gradient: gradient, rate: rate, scale: scale, pool: pool)
         }
     }
 

@@ -1,4 +1,5 @@
 import CKernels
+public import Execution
 import RealModule
 
 /// Which parameters weight decay acts on.
@@ -16,8 +17,16 @@ public protocol Optimizer: Codable, Hashable, Sendable {
     /// Names of the arrays kept beside each parameter, for checkpoints.
     var slots: [String] { get }
 
+    /// Updates one parameter with `scale` times the gradient, on the threads of a pool where there is one.
+    func update(
+        _ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double, pool: ThreadPool?)
+}
+
+extension Optimizer {
     /// Updates one parameter with `scale` times the gradient.
-    func update(_ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double)
+    public func update(_ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double) {
+        update(tensor, gradient: gradient, rate: rate, scale: scale, pool: nil)
+    }
 }
 
 /// Stochastic gradient descent: `v = mu v + (g + lambda w)`, `w -= rate v` (Nesterov: `rate (g + lambda w + mu v)`).
@@ -39,13 +48,16 @@ public struct SGD: Optimizer {
 
     public var slots: [String] { ["momentum"] }
 
-    public func update(_ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double) {
+    public func update(
+        _ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double, pool: ThreadPool?
+    ) {
         tensor.prepareSlots(1)
         let (w, v) = (UnsafeRawPointer(tensor.values.baseAddress), UnsafeRawPointer(tensor.slots[0].baseAddress))
         call(
             martlet_sgd, on: [w, UnsafeRawPointer(gradient), v], into: [w, v],
             integers: [tensor.count, nesterov ? 1 : 0, 0],
-            reals: [rate, momentum, decays.applies(to: tensor) ? weightDecay : 0, scale])
+            reals: [rate, momentum, decays.applies(to: tensor) ? weightDecay : 0, scale], sharing: tensor.count,
+            pool: pool)
         tensor.updates += 1
     }
 }
@@ -78,7 +90,9 @@ public struct Adam: Optimizer {
 
     public var slots: [String] { ["mean", "square"] }
 
-    public func update(_ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double) {
+    public func update(
+        _ tensor: StoredTensor, gradient: UnsafePointer<Float>, rate: Double, scale: Double, pool: ThreadPool?
+    ) {
         tensor.prepareSlots(2)
         tensor.updates += 1
         let time = tensor.updates
@@ -90,7 +104,7 @@ public struct Adam: Optimizer {
             reals: [
                 rate, beta1, beta2, epsilon, decays.applies(to: tensor) ? weightDecay : 0, scale,
                 1 - Double.pow(beta1, time), 1 - Double.pow(beta2, time),
-            ])
+            ], sharing: tensor.count, pool: pool)
     }
 }
 
@@ -132,14 +146,18 @@ extension Optimizer {
     /// - Parameters:
     ///   - norm: The global norm of the gradients, where it is known; else it is taken when needed.
     ///   - clip: The largest global norm of the gradients; longer ones are scaled down to it.
-    public func step(_ gradients: [ParameterGradient], rate: Double, norm: Double? = nil, clip: Double? = nil) {
+    ///   - pool: The threads to use; the result is the same for any number of them, bit for bit.
+    public func step(
+        _ gradients: [ParameterGradient], rate: Double, norm: Double? = nil, clip: Double? = nil,
+        pool: ThreadPool? = nil
+    ) {
         var scale = 1.0
         if let clip {
             let norm = norm ?? gradients.globalNorm
             if norm > clip { scale = clip / norm }
         }
         for item in gradients where item.tensor.kind == .weight {
-            update(item.tensor, gradient: item.gradient, rate: rate, scale: scale)
+            update(item.tensor, gradient: item.gradient, rate: rate, scale: scale, pool: pool)
         }
     }
 }

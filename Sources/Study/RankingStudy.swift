@@ -105,11 +105,8 @@ func ranking(_ benchmark: MicroBenchmark, _ file: String, _ supernets: String) t
         gains.append(100 * (recalibrated - SampleStatistics.mean(row.shared)))
         distances.append(100 * (SampleStatistics.mean(row.byBatch) - recalibrated))
 
-        var settings = Evolution.Settings()
-        (settings.population, settings.generations, settings.parents) = (10, 4, 4)
-        (settings.mutants, settings.crossovers) = (5, 5)
-        var evolution = Evolution(
-            alphabet: benchmark.space.alphabet, settings: settings, random: RandomSource(seed: row.seed))
+        // The published settings: their thousand evaluations are more than the space has legal networks.
+        var evolution = Evolution(alphabet: benchmark.space.alphabet, random: RandomSource(seed: row.seed))
         let limit = Constraints([
             Constraint("macs", atMost: cap, .macs, price: 0) { [macs = benchmark.costTable] in macs[$0] ?? .infinity }
         ])

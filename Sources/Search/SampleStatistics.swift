@@ -40,6 +40,12 @@ public enum SampleStatistics {
         return xx > 0 && yy > 0 ? xy / (xx * yy).squareRoot() : 0
     }
 
+    /// The cosine of the angle between two vectors.
+    public static func cosine(_ x: [Double], _ y: [Double]) -> Double {
+        func dot(_ x: [Double], _ y: [Double]) -> Double { zip(x, y).reduce(0) { $0 + $1.0 * $1.1 } }
+        return dot(x, y) / (dot(x, x) * dot(y, y)).squareRoot()
+    }
+
     /// The probability that a chi-square variable with the given degrees of freedom exceeds `statistic`.
     public static func chiSquareTail(_ statistic: Double, degreesOfFreedom: Int) -> Double {
         precondition(degreesOfFreedom > 0, "chi-square needs a degree of freedom")

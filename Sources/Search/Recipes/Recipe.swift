@@ -132,8 +132,12 @@ public struct Recipe: Codable, Hashable, Sendable {
         /// Architecture steps of the published runs. A shorter run takes larger ones, so that the architecture can come
         /// as far: by at most a hundredfold.
         public var publishedSteps = 19_500
+        /// How many times the published steps a run takes, where that is not left to its length.
+        public var acceleration: Double?
 
-        func scale(steps: Int) -> Double { min(100, max(1, Double(publishedSteps) / Double(max(1, steps)))) }
+        func scale(steps: Int) -> Double {
+            acceleration ?? min(100, max(1, Double(publishedSteps) / Double(max(1, steps))))
+        }
     }
 
     /// About how many architecture steps a run of so many weight steps has.

@@ -1,139 +1,20 @@
 import IR
-import Operators
-import Passes
 import Search
 import Testing
-
-/// Two edges of three operators, each a fixed random feature map: `prediction = Σ m_eo Φ_eo w_eo`, ridge loss inside,
-/// squared error outside. The inner problem is a linear solve, so the true hypergradient is known.
-private struct LinearSupernet: BilevelProblem {
-    let edges = 2, operators = 3, features = 4, rows = 40
-    private let graph: Graph
-    var weightCount: Int { edges * operators * features }
-
-    init(seed: UInt64) throws {
-        var random = RandomSource(seed: seed)
-        var g = GraphBuilder(name: "linear")
-        let (edges, operators, features, rows) = (edges, operators, features, rows)
-        let w = g.input("w", .f64(edges * operators * features, 1)), m = g.input("m", .f64(edges * operators, 1))
-        let v = g.input("v", .f64(edges * operators * features, 1))
-        func normal(_ shape: [Int], _ deviation: Double = 1) -> Literal {
-            Literal(.f64, shape, reals: (0..<shape.reduce(1, *)).map { _ in random.normal(deviation: deviation) })
-        }
-        func loss(_ ridge: Double) throws -> Value {
-            var prediction: Value?
-            for slot in 0..<(edges * operators) {
-                // Features of unlike sizes, so that directions of the loss differ in curvature.
-                let map = g.constant(normal([rows, features], 0.3 + 0.7 * Double(slot % operators)))
-                let own = try g.append(
-                    Slice(axis: 0, start: slot * features, size: features, of: [edges * operators * features, 1]), w)
-                let weight = try g.append(Slice(axis: 0, start: slot, size: 1, of: [edges * operators, 1]), m)
-                let term = try g.append(Multiply(), g.append(MatMul(), map, own), weight)
-                prediction = try prediction.map { sum throws(ShapeError) in try g.append(Add(), sum, term) } ?? term
-            }
-            let target = g.constant(normal([rows, 1]))
-            let error = try g.append(Subtract(), #require(prediction), target)
-            let fit = try g.append(ReduceSum(), g.append(Multiply(), error, error))
-            let size = try g.append(ReduceSum(), g.append(Multiply(), w, w))
-            return try g.append(
-                Add(), g.append(Multiply(), fit, g.constant(0.5 / Double(rows), like: fit)),
-                g.append(Multiply(), size, g.constant(ridge / 2, like: size)))
-        }
-        let inner = try loss(0.05), outer = try loss(0)
-        let outerGradients = try g.gradients(of: [outer], wrt: [w, m])
-        let innerGradients = try g.gradients(of: [inner], wrt: [w, m])
-        let product = try g.append(ReduceSum(), g.append(Multiply(), #require(innerGradients[0]), v))
-        let second = try g.gradients(of: [product], wrt: [w, m])
-        let all = try [outer] + (outerGradients + innerGradients + second).map { try #require($0) }
-        graph = g.finish(outputs: all)
-    }
-
-    private func outputs(_ w: [Double], _ m: [Double], _ v: [Double]? = nil) throws -> [[Double]] {
-        let inputs = [w, m, v ?? w].map { ReferenceTensor<Double>(.f64, [$0.count, 1], $0) }
-        return try Interpreter.run(graph, inputs: inputs).map(\.reals)
-    }
-    func outerLoss(_ w: [Double], _ m: [Double]) throws -> Double { try outputs(w, m)[0][0] }
-    func outerGradients(_ w: [Double], _ m: [Double]) throws -> (w: [Double], a: [Double]) {
-        let all = try outputs(w, m)
-        return (all[1], all[2])
-    }
-    func innerGradient(_ w: [Double], _ m: [Double]) throws -> [Double] { try outputs(w, m)[3] }
-    func innerArchitectureGradient(_ w: [Double], _ m: [Double]) throws -> [Double] { try outputs(w, m)[4] }
-    func hessianProduct(_ w: [Double], _ m: [Double], _ v: [Double]) throws -> [Double] { try outputs(w, m, v)[5] }
-    func mixedProduct(_ w: [Double], _ m: [Double], _ v: [Double]) throws -> [Double] { try outputs(w, m, v)[6] }
-
-    /// The weights that minimise the inner loss.
-    func solution(_ m: [Double]) throws -> [Double] {
-        let n = weightCount, zero = [Double](repeating: 0, count: n)
-        var matrix = try (0..<n).map { column in
-            try hessianProduct(zero, m, (0..<n).map { $0 == column ? 1 : 0 })
-        }
-        let right = try innerGradient(zero, m)
-        for row in 0..<n { matrix[row].append(-right[row]) }
-        for column in 0..<n {
-            let pivot = (column..<n).max { abs(matrix[$0][column]) < abs(matrix[$1][column]) } ?? column
-            matrix.swapAt(pivot, column)
-            for row in 0..<n where row != column {
-                let factor = matrix[row][column] / matrix[column][column]
-                for k in column...n { matrix[row][k] -= factor * matrix[column][k] }
-            }
-        }
-        return (0..<n).map { matrix[$0][n] / matrix[$0][$0] }
-    }
-
-    func largestEigenvalue(_ m: [Double]) throws -> Double {
-        var v = [Double](repeating: 1, count: weightCount), value = 0.0
-        for _ in 0..<200 {
-            let next = try hessianProduct(v, m, v)
-            value = next.reduce(0) { $0 + $1 * $1 }.squareRoot()
-            v = next.map { $0 / value }
-        }
-        return value
-    }
-}
 
 @Suite struct LinearSupernetTests {
     /// The gradient with respect to the architecture's parameters, through every relaxation, against differences of the
     /// outer loss at the solved weights.
     @Test(arguments: [Relaxation.softmax(), .clamped, .concrete(tau: 0.7)])
     func moreTermsPointCloserToFiniteDifferences(relaxation: Relaxation) throws {
-        var problem = try LinearSupernet(seed: 21)
+        var problem = try LinearSupernet(seed: 21), random = RandomSource(seed: 5)
         let alpha = [[0.4, 0.2, 0.7], [0.5, 0.3, 0.1]]
-        var random = RandomSource(seed: 5)
         let noise = alpha.map { $0.map { _ in random.uniform(in: 0.2..<0.8) } }
-        func mixture(_ alpha: [[Double]]) -> [Double] {
-            zip(alpha, noise).flatMap { relaxation.weights($0, noise: $1) }
-        }
-        func value(_ alpha: [[Double]]) throws -> Double {
-            let m = mixture(alpha)
-            return try problem.outerLoss(problem.solution(m), m)
-        }
-        var exact: [Double] = []
-        for edge in 0..<2 {
-            for o in 0..<3 {
-                var up = alpha, down = alpha
-                up[edge][o] += 1e-5
-                down[edge][o] -= 1e-5
-                exact.append((try value(up) - value(down)) / 2e-5)
-            }
-        }
-        let m = mixture(alpha), w = try problem.solution(m), step = try 1 / problem.largestEigenvalue(m)
-        var cosines: [Double] = [], errors: [Double] = []
-        for member in [Hypergradient.partial, .neumann(0), .neumann(2), .neumann(20), .neumann(200)] {
-            let found = try member.estimate(&problem, w, m, step: step).gradient
-            let pulled = (0..<2).flatMap { edge in
-                relaxation.pullback(Array(found[(3 * edge)..<(3 * edge + 3)]), alpha[edge], noise: noise[edge])
-            }
-            cosines.append(cosine(pulled, exact))
-            errors.append(norm(zip(pulled, exact).map { $0 - $1 }))
-        }
+        let found = try problem.compare(
+            [.partial, .neumann(0), .neumann(2), .neumann(20), .neumann(200)], alpha: alpha, noise: noise, relaxation)
+        let cosines = found.map(\.cosine), errors = found.map(\.error)
         #expect(cosines[4] > 0.999, "\(cosines)")
         #expect(zip(errors, errors.dropFirst()).allSatisfy { $0 > $1 }, "\(errors)")
         #expect(zip(cosines, cosines.dropFirst()).allSatisfy { $0 < $1 }, "\(cosines)")
-    }
-
-    private func norm(_ x: [Double]) -> Double { x.reduce(0) { $0 + $1 * $1 }.squareRoot() }
-    private func cosine(_ x: [Double], _ y: [Double]) -> Double {
-        zip(x, y).reduce(0) { $0 + $1.0 * $1.1 } / (norm(x) * norm(y))
     }
 }

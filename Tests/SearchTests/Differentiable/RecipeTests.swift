@@ -180,8 +180,8 @@ import Training
             let exact = flat(products, "product.", names)
             let difference = zip(flat(up, "grad.", names), flat(down, "grad.", names)).map { ($0 - $1) / (2 * step) }
             #expect(exact.count == found.count && difference.count == found.count)
-            #expect(cosine(exact, difference) > 0.9999)
-            #expect(cosine(exact, found) > 0.999)
+            #expect(SampleStatistics.cosine(exact, difference) > 0.9999)
+            #expect(SampleStatistics.cosine(exact, found) > 0.999)
         }
         #expect(programs.values == w)
         #expect(try programs.products().slowOperators.isEmpty)
@@ -219,10 +219,5 @@ import Training
                 #expect(abs(difference - gradient[site][index]) < 1e-6)
             }
         }
-    }
-
-    private func cosine(_ x: [Double], _ y: [Double]) -> Double {
-        func norm(_ x: [Double]) -> Double { x.reduce(0) { $0 + $1 * $1 }.squareRoot() }
-        return zip(x, y).reduce(0) { $0 + $1.0 * $1.1 } / (norm(x) * norm(y))
     }
 }

@@ -104,6 +104,25 @@ import Testing
         #expect(gap < 1e-3, "\(m)")
     }
 
+    /// By differences, Z and U held where an update has left them.
+    @Test func multipliersPullAlongTheirGradient() {
+        var random = RandomSource(seed: 34)
+        var admm = ADMM(strength: 0.1, interval: 1, start: weights(&random))
+        admm.didStep(weights(&random), .topEdges(2), layout)
+        let m = weights(&random), gradient = admm.penalty(m).gradient
+        for site in m.indices {
+            for o in m[site].indices {
+                func at(_ step: Double) -> Double {
+                    var moved = m
+                    moved[site][o] += step
+                    return admm.penalty(moved).value
+                }
+                let difference = (at(1e-6) - at(-1e-6)) / 2e-6
+                #expect(abs(difference - gradient[site][o]) < 1e-5 * max(abs(difference), 1e-3))
+            }
+        }
+    }
+
     @Test func withoutStrengthTheMultipliersDoNothing() {
         var random = RandomSource(seed: 33)
         let m = weights(&random)

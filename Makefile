@@ -106,7 +106,9 @@ study: setup
 	.build/release/Study latency docs/micro-125.jsonl
 	.build/release/Study supernets docs/micro-125-supernets.jsonl
 	.build/release/Study ranking docs/micro-125.jsonl docs/micro-125-supernets.jsonl | tee docs/micro-125-ranking.txt
+	.build/release/Study exact docs/study-exact.md
 	.build/release/Study planted docs/study-planted.md
+	.build/release/Study regularisers docs/study-regularisers.md
 	.build/release/Study picks docs/study-picks.md docs/micro-125.jsonl
 ifdef CELL_TABLE
 	.build/release/Study cells docs/study-cells.md $(CELL_TABLE) $(CIFAR10)

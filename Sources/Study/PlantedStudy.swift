@@ -5,9 +5,10 @@ import Training
 /// A planted architecture over seeds: recovered choices and the gap between the chosen network and the mixture.
 ///
 /// - Parameter acceleration: the architecture's rate over the published one; by the length of the searches where left out.
-func plantedStudy(_ out: String, seeds: Int, steps: Int, acceleration: Double? = nil, only: [String]) throws {
+func plantedStudy(
+    _ out: String, _ variants: [Variant], seeds: Int, steps: Int, acceleration: Double? = nil
+) throws {
     let space = try SearchSpace(yaml: PlantedTask.micro, file: "planted.yaml")
-    let variants = try Variant.chosen(only, systemsOnly: false)
     let rate = acceleration.map { ", architecture steps \(digits($0, 0)) times the published ones" } ?? ""
     var rows = try StudyRows(out, settings: "\(steps) steps" + rate)
     var tasks: [UInt64: PlantedTask] = [:]

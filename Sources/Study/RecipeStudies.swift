@@ -17,11 +17,10 @@ func runRecipeStudy(_ arguments: [String]) throws -> Bool {
     case "exact": try exactStudy(arguments[2], seeds: number(3, 5))
     case "planted":
         try plantedStudy(
-            arguments[2], seeds: number(3, 6), steps: number(4, 1000), only: Array(arguments.dropFirst(5)))
+            arguments[2], Variant.chosen(Array(arguments.dropFirst(5))), seeds: number(3, 6), steps: number(4, 1000))
     case "regularisers":
         try plantedStudy(
-            arguments[2], seeds: number(3, 6), steps: number(4, 3300), acceleration: 60,
-            only: Variant.all.map(\.label).filter { $0.hasPrefix("prime") })
+            arguments[2], Variant.regularisers, seeds: number(3, 6), steps: number(4, 3300), acceleration: 60)
     case "cells" where arguments.count > 4:
         var settings = CellSettings()
         (settings.seeds, settings.steps) = (number(5, settings.seeds), number(6, settings.steps))

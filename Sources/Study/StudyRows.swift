@@ -29,12 +29,7 @@ struct StudyRows {
         self.report = report
         self.settings = settings
         rowFile = URL(filePath: report).deletingPathExtension().path + ".jsonl"
-        guard let text = try? String(contentsOfFile: rowFile, encoding: .utf8) else { return }
-        // A row that was torn when a study was stopped is made again.
-        rows = text.split(separator: "\n").compactMap {
-            try? JSONDecoder().decode(StudyRow.self, from: Data($0.utf8))
-        }
-        .filter { $0.settings == settings }
+        rows = try readRows(rowFile).filter { $0.settings == settings }
     }
 
     func of(_ search: String) -> [StudyRow] { rows.filter { $0.search == search } }
@@ -51,7 +46,7 @@ struct StudyRows {
         search: (Variant, UInt64) throws -> (values: [String: Double], found: String, skips: [Double]?),
         text: (StudyRows) -> String
     ) throws {
-        for seed in 1...UInt64(seeds) {
+        for seed in (0..<max(0, seeds)).map({ UInt64($0 + 1) }) {
             for variant in variants where !rows.contains(where: { $0.search == variant.label && $0.seed == seed }) {
                 let start = clock()
                 let result = try search(variant, seed)

@@ -43,8 +43,15 @@ struct Variant {
         Variant("proxyless", .proxyless, isSystem: true),
     ]
 
+    /// What pulls PRIME to a discrete choice, in the published strength and tenfold.
+    static let regularisers = [
+        Variant("no regulariser", .prime(regularizer: nil)),
+        Variant("proximity 0.1", .prime()), Variant("proximity 1", .prime(regularizer: .proximity(1))),
+        Variant("ADMM 0.1", .prime(regularizer: .admm(0.1))), Variant("ADMM 1", .prime(regularizer: .admm(1))),
+    ]
+
     /// Those of the given labels, or all of a kind.
-    static func chosen(_ labels: [String], systemsOnly: Bool) throws -> [Variant] {
+    static func chosen(_ labels: [String], systemsOnly: Bool = false) throws -> [Variant] {
         for label in labels where !all.contains(where: { $0.label == label }) {
             let known = all.map { "'\($0.label)'" }.joined(separator: ", ")
             throw SearchError(.configuration, "unknown search '\(label)'; known: \(known).")

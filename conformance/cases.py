@@ -9,6 +9,7 @@ import concurrent.futures
 import glob
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -48,6 +49,12 @@ def cases(folder, groups):
                 yield os.path.basename(place), model, sets
 
 
+def reason(words):
+    """Why a case was refused, without the file and the node, which differ from case to case."""
+    element = re.search(r"tensors of element type \w+ are not supported$", words)
+    return element.group() if element else ": ".join(words.split(": ")[3:]) or words
+
+
 def judge(case, options):
     name, model, sets = case
     for data in sets:
@@ -82,8 +89,7 @@ def main():
         for name, verdict, why in pool.map(lambda case: judge(case, options), todo):
             count[verdict] += 1
             if verdict == "refused":
-                # Without the file and the node, which differ from case to case.
-                reasons[": ".join(why.split(": ")[3:]) or why] += 1
+                reasons[reason(why)] += 1
             if verdict == "failed":
                 failures.append(f"{name}: {why}")
             if verdict != "passed":

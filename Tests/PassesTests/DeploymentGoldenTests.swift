@@ -8,7 +8,7 @@ import Testing
 @Suite struct DeploymentGoldenTests {
     static let passes = [
         removeDeadCode, foldConstants, removeIdentities, mergeDuplicates, foldBatchNorm, recogniseActivations,
-        fuseEpilogues, narrowRows,
+        recogniseMeans, fuseEpilogues, narrowRows,
         legaliseForC,
     ]
 

@@ -19,7 +19,7 @@ import Testing
         let passes = [
             chooseLayout(), chooseLayout(padding: 16), orderForMemory, removeDeadCode, foldConstants, removeIdentities,
             mergeDuplicates,
-            foldBatchNorm, recogniseActivations, fuseEpilogues,
+            foldBatchNorm, recogniseActivations, recogniseMeans, fuseEpilogues,
         ]
         for pass in passes {
             let once = try graph.applying(pass)

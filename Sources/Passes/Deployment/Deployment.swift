@@ -9,7 +9,8 @@ extension Pipeline {
             [
                 bindParameters(to: parameters), removeDeadCode, foldConstants, removeIdentities, mergeDuplicates,
                 widenHalf,
-                foldBatchNorm, recogniseActivations, fuseEpilogues, narrowRows, legaliseForC, foldConstants,
+                foldBatchNorm, recogniseActivations, recogniseMeans, fuseEpilogues, narrowRows, legaliseForC,
+                foldConstants,
                 removeIdentities,
                 mergeDuplicates, removeDeadCode,
                 orderForMemory,

@@ -1,15 +1,23 @@
 extension LayerEmitter {
-    /// Rows of the result at once, so that the rows between fit into a quarter of the second cache; a divisor of the height.
+    /// Rows of the result at once; a divisor of the height.
+    ///
+    /// As many as keep what lies between in a quarter of the second cache. Where weights are so large that they would leave
+    /// the cache from band to band, all rows of a share, if those fit into 60 % of it: weights are then read once.
     func defaultBand(producer: Layer?, middle: Layer, project: Layer?) -> Int {
         guard let window = middle.rowWindow else { return 1 }
         let m = program.tensors[middle.inputs[0]], d = program.tensors[middle.output]
         let projects = if case .dense? = project?.kind { true } else { false }
-        return sharedDivisor(of: d.height, shares) { band in
-            let rows = min((band - 1) * window.stride + (window.size - 1) * window.dilation + 1, m.height)
-            let ring = producer == nil ? 0 : rows * m.width * unit.pixelStride(m.channels)
-            let middle = projects ? band * d.width * unit.pixelStride(d.channels) : 0
-            return (ring + middle) * 4 <= unit.l2 / 4
+        func band(within bytes: Int) -> Int {
+            sharedDivisor(of: d.height, shares) { band in
+                let rows = min((band - 1) * window.stride + (window.size - 1) * window.dilation + 1, m.height)
+                let ring = producer == nil ? 0 : rows * m.width * unit.pixelStride(m.channels)
+                let middle = projects ? band * d.width * unit.pixelStride(d.channels) : 0
+                return (ring + middle) * 4 <= bytes
+            }
         }
+        let weights = ((producer?.weights.count ?? 0) + (project?.weights.count ?? 0)) * 4
+        let large = weights > unit.l2 / 8 ? band(within: unit.l2 / 5 * 3) : 0
+        return large * shares.count >= d.height ? large : band(within: unit.l2 / 4)
     }
 
     /// Emits a depthwise convolution or a pooling together with the layer before it, which makes its rows as they are

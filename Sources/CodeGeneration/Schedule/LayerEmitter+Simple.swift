@@ -4,36 +4,15 @@ extension LayerEmitter {
         let x = program.tensors[layer.inputs[0]], y = program.tensors[layer.output]
         let xs = stride(layer.inputs[0]), ys = stride(layer.output)
         let c = unit.vectors(y.channels) * unit.lanes
-        let rows = shares.range(y.height), pixels = shares.range(y.pixels)
+        let pixels = shares.range(y.pixels)
         var parameters: [(name: String, operand: ProgramStep.Operand)] = [
             ("x", .tensor(layer.inputs[0])), ("y", .output(layer.output)),
         ]
         switch layer.kind {
-        case .maximum(let w), .average(let w, _):
-            var maximum = false
-            var countsPadding = false
-            if case .maximum = layer.kind { maximum = true }
-            if case .average(_, let counts) = layer.kind { countsPadding = counts }
-            let area = (1 / Float(w.size * w.size)).cLiteral
-            let body = [
-                "for (long i = \(rows.first); i < \(rows.end); ++i) {",
-                "    long j0 = i * \(w.stride) - \(w.top), j1 = j0 + \(w.size);",
-                "    if (j0 < 0) j0 = 0;",
-                "    if (j1 > \(x.height)) j1 = \(x.height);",
-                "    for (long q = 0; q < \(y.width); ++q) {",
-                "        long p0 = q * \(w.stride) - \(w.left), p1 = p0 + \(w.size);",
-                "        if (p0 < 0) p0 = 0;",
-                "        if (p1 > \(x.width)) p1 = \(x.width);",
-                maximum ? "" : "        float f = \(countsPadding ? area : "1.0f / (float)((j1 - j0) * (p1 - p0))");",
-                "        for (long c = 0; c < \(c); c += VL) {",
-                "            V a = \(maximum ? "V_LOAD(x + (j0 * \(x.width) + p0) * \(xs) + c)" : "V_ZERO");",
-                "            for (long j = j0; j < j1; ++j)",
-                "                for (long p = p0; p < p1; ++p)",
-                "                    a = \(maximum ? "v_max" : "V_ADD")(a, V_LOAD(x + (j * \(x.width) + p) * \(xs) + c));",
-                "            V_STORE(y + (i * \(y.width) + q) * \(ys) + c, \(maximum ? "a" : "V_SCALE(a, f)"));",
-                "        }", "    }", "}",
-            ].filter { !$0.isEmpty }
-            add(layer, maximum ? "maxpool" : "avgpool", parameters: parameters, scratch: 0, body: body)
+        case .maximum(let w):
+            add(layer, "maxpool", parameters: parameters, scratch: 0, body: pooling(layer, w, countsPadding: nil))
+        case .average(let w, let counts):
+            add(layer, "avgpool", parameters: parameters, scratch: 0, body: pooling(layer, w, countsPadding: counts))
         case .globalAverage:
             let vectors = c / unit.lanes
             let width = (1...min(8, vectors)).reversed().first { vectors % $0 == 0 } ?? 1
@@ -79,5 +58,46 @@ extension LayerEmitter {
             add(layer, "concat", parameters: parameters, scratch: 0, body: body)
         case .dense, .depthwise: preconditionFailure("convolutions have their own emitters")
         }
+    }
+
+    /// Averages over windows, or their maxima where `countsPadding` is `nil`.
+    private func pooling(_ layer: Layer, _ w: LayerWindow, countsPadding: Bool?) -> [String] {
+        let x = program.tensors[layer.inputs[0]], y = program.tensors[layer.output]
+        let xs = stride(layer.inputs[0]), ys = stride(layer.output), rows = shares.range(y.height)
+        let vectors = unit.vectors(y.channels), width = (1...4).reversed().first { vectors % $0 == 0 } ?? 1
+        let maximum = countsPadding == nil
+        let start = (0..<width).map { "a\($0) = \(maximum ? "V_LOAD(s + \($0) * VL)" : "V_ZERO")" }
+        let step = (0..<width).map { "a\($0) = \(maximum ? "v_max" : "V_ADD")(a\($0), V_LOAD(u + \($0) * VL));" }
+        func taps(_ rows: String, _ columns: String) -> [String] {
+            [
+                "for (long j = 0; j < \(rows); ++j) for (long p = 0; p < \(columns); ++p) {",
+                "    const float *u = s + (j * \(x.width) + p) * \(xs);", "    " + step.joined(separator: " "), "}",
+            ].map { "                " + $0 }
+        }
+        var body = [
+            "for (long i = \(rows.first); i < \(rows.end); ++i) {",
+            "    const long j0 = mt_most(i * \(w.stride) - \(w.top), 0);",
+            "    const long nj = mt_least(i * \(w.stride) - \(w.top) + \(w.size), \(x.height)) - j0;",
+            "    for (long q = 0; q < \(y.width); ++q) {",
+            "        const long p0 = mt_most(q * \(w.stride) - \(w.left), 0);",
+            "        const long np = mt_least(q * \(w.stride) - \(w.left) + \(w.size), \(x.width)) - p0;",
+        ]
+        if let countsPadding {
+            let area = (1 / Float(w.size * w.size)).cLiteral
+            body.append("        const float f = \(countsPadding ? area : "1.0f / (float)(nj * np)");")
+        }
+        body += [
+            "        for (long c = 0; c < \(vectors * unit.lanes); c += \(width) * VL) {",
+            "            const float *s = x + (j0 * \(x.width) + p0) * \(xs) + c;",
+            "            float *o = y + (i * \(y.width) + q) * \(ys) + c;",
+            "            V \(start.joined(separator: ", "));",
+            // Windows inside the image have literal bounds, so that compilers unroll them.
+            "            if (nj == \(w.size) && np == \(w.size)) {",
+        ]
+        body += taps("\(w.size)", "\(w.size)") + ["            } else {"] + taps("nj", "np") + ["            }"]
+        body += (0..<width).map {
+            "            V_STORE(o + \($0) * VL, \(maximum ? "a\($0)" : "V_SCALE(a\($0), f)"));"
+        }
+        return body + ["        }", "    }", "}"]
     }
 }

@@ -111,7 +111,8 @@ study: setup
 	.build/release/Study regularisers docs/study-regularisers.md
 	.build/release/Study picks docs/study-picks.md docs/micro-125.jsonl
 ifdef CELL_TABLE
-	.build/release/Study cells docs/study-cells.md $(CELL_TABLE) $(CIFAR10)
+	.build/release/Study cells docs/study-cells.md $(CELL_TABLE) $(CIFAR10) 5 3000 8 8000 \
+	    darts1 'darts1, every fourth step' darts2 idarts prime snas unas proxyless
 endif
 
 benchmark-training: setup

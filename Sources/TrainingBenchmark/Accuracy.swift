@@ -32,7 +32,7 @@ func compareAccuracy(_ options: BenchmarkOptions) throws {
     let space = try SearchSpace(yaml: cells, file: "accuracy"), corpus = try KnownCorpus.fashionMNIST.load()
     let pool = try ThreadPool(threads: options.threads)
     var differences: [Double] = [], accuracies: [ExecutionSettings.Precision: [Double]] = [:]
-    for seed in 1...options.seeds {
+    for seed in options.firstSeed..<options.firstSeed + options.seeds {
         for precision in ExecutionSettings.Precision.allCases {
             let start = ContinuousClock().now
             let random = RandomSource(seed: UInt64(seed))

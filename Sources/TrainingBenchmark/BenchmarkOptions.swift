@@ -25,7 +25,8 @@ struct BenchmarkOptions {
     /// Compares what networks learn in both precisions.
     var isAccuracy = false
     var seeds = 5
-    var images = 12_800
+    var firstSeed = 1
+    var images = 3_200
     var epochs = 2
 
     init(_ arguments: [String]) throws(UsageError) {
@@ -50,6 +51,7 @@ struct BenchmarkOptions {
             case "--threads": threads = try number()
             case "--batch": batch = try number()
             case "--seeds": seeds = try number()
+            case "--first-seed": firstSeed = try number()
             case "--images": images = try number()
             case "--epochs": epochs = try number()
             case "--precision":
@@ -77,7 +79,7 @@ struct BenchmarkOptions {
                     description:
                         "unknown argument '\(other)'; cases are \(Self.known.joined(separator: ", ")), options --rounds, "
                         + "--threads, --batch, --burst, --precision, --python, --alone, --script, --trace, --graph, "
-                        + "--ablations, --accuracy, --seeds, --images, --epochs")
+                        + "--ablations, --accuracy, --seeds, --first-seed, --images, --epochs")
             }
             index += 1
         }

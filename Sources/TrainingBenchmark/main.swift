@@ -10,7 +10,7 @@ import Training
 //
 //   TrainingBenchmark [CASE…] [--rounds N] [--threads N] [--batch N] [--burst SECONDS] [--precision f32|bf16]
 //                     [--python PROGRAM | --alone] [--script FILE] [--trace FILE] [--graph] [--ablations]
-//   TrainingBenchmark --accuracy [--seeds N] [--images N] [--epochs N] [--threads N]
+//   TrainingBenchmark --accuracy [--seeds N] [--first-seed N] [--images N] [--epochs N] [--threads N]
 //
 //   --alone        without PyTorch
 //   --trace FILE   a Chrome trace of one step of the only case named

@@ -225,33 +225,37 @@ static void pool_gradient(const MartletCall *call, int average) {
         else box_max_gradient(call, &v);
         return;
     }
-    int64_t vectors = (v.C + VL - 1) / VL, image = v.H * v.W * v.C;
-    Span s = span_of(call, v.N * vectors, 1);
+    /* All channels of an image at a time where there are images for every part, so that a window is looked up once. */
+    int64_t vectors = (v.C + VL - 1) / VL, image = v.H * v.W * v.C, own = v.N >= call->parts ? vectors : 1;
+    Span s = span_of(call, v.N * (vectors / own), 1);
     for (int64_t i = s.from; i < s.to; i++) {
-        int64_t n = i / vectors, c = i % vectors * VL, lanes = min64(VL, v.C - c);
-        float *to = dx + n * image + c;
-        const float *from = x + (x ? n * image + c : 0);
-        for (int64_t j = 0; j < v.H * v.W; j++) vstore_part(to + j * v.C, (V){0}, lanes);
+        int64_t n = i / (vectors / own), first = i % (vectors / own) * VL, last = min64(v.C, first + own * VL);
+        float *to = dx + n * image;
+        const float *from = x + (x ? n * image : 0);
+        for (int64_t j = 0; j < v.H * v.W; j++) memset(to + j * v.C + first, 0, (size_t)(last - first) * sizeof(float));
         for (int64_t j = 0; j < v.OH * v.OW; j++) {
             int64_t at[MARTLET_MAX_TAPS], count = window(&v, j / v.OW, j % v.OW, at, &divisor);
             if (count == 0) continue;
-            V d = vload_part(dy + (n * v.OH * v.OW + j) * v.C + c, lanes);
-            if (average) {
-                d /= vdup(divisor);
-                for (int64_t t = 0; t < count; t++) vstore_part(to + at[t], vload_part(to + at[t], lanes) + d, lanes);
-                continue;
-            }
-            V best = vload_part(from + at[0], lanes);
-            VI where = {0};
-            for (int64_t t = 1; t < count; t++) {
-                V u = vload_part(from + at[t], lanes);
-                VI above = u > best;
-                best = vmax(u, best);
-                where = (above & ((VI){0} + (int32_t)t)) | (~above & where);
-            }
-            for (int64_t t = 0; t < count; t++) {
-                V add = vkeep(where == ((VI){0} + (int32_t)t), d);
-                vstore_part(to + at[t], vload_part(to + at[t], lanes) + add, lanes);
+            for (int64_t c = first; c < last; c += VL) {
+                int64_t lanes = last - c;
+                V d = vload_part(dy + (n * v.OH * v.OW + j) * v.C + c, lanes);
+                if (average) {
+                    d /= vdup(divisor);
+                    for (int64_t t = 0; t < count; t++) vstore_part(to + at[t] + c, vload_part(to + at[t] + c, lanes) + d, lanes);
+                    continue;
+                }
+                V best = vload_part(from + at[0] + c, lanes);
+                VI where = {0};
+                for (int64_t t = 1; t < count; t++) {
+                    V u = vload_part(from + at[t] + c, lanes);
+                    VI above = u > best;
+                    best = vmax(u, best);
+                    where = (above & ((VI){0} + (int32_t)t)) | (~above & where);
+                }
+                for (int64_t t = 0; t < count; t++) {
+                    V add = vkeep(where == ((VI){0} + (int32_t)t), d);
+                    vstore_part(to + at[t] + c, vload_part(to + at[t] + c, lanes) + add, lanes);
+                }
             }
         }
     }

@@ -18,7 +18,9 @@ struct Inspect: ParsableCommand {
     @OptionGroup var result: ResultOptions
 
     private struct Figures: Encodable {
-        var nodes, macs, parameters, parameterBytes, arenaBytes, leastArenaBytes, leastBytesInAnyOrder: Int
+        var nodes, macs, parameters, parameterBytes, arenaBytes, leastArenaBytes, bestOrderBytes: Int
+        /// Whether an order is known to reach ``bestOrderBytes``; otherwise none needs less.
+        var bestOrderIsExact: Bool
         var peak: String?
         /// The graph's text; left out with `--summary`.
         var graph: String?
@@ -37,16 +39,17 @@ struct Inspect: ParsableCommand {
             let node = graph.nodes[index]
             return "node \(index): \(node.op.mnemonic)\(node.name.map { " " + AttributeValue.quote($0) } ?? "")"
         }
+        let best = plan.bestOrder(of: graph)
         let figures = Figures(
             nodes: graph.nodes.count { !($0.op is any SourceOperator) }, macs: cost.macs, parameters: cost.parameters,
             parameterBytes: cost.parameterBytes, arenaBytes: plan.arenaBytes, leastArenaBytes: plan.lowerBound,
-            leastBytesInAnyOrder: plan.leastBytes(of: graph),
-            peak: peak, graph: summary ? nil : shortened(graph.description))
+            bestOrderBytes: best.bytes, bestOrderIsExact: best.isExact, peak: peak,
+            graph: summary ? nil : shortened(graph.description))
         let table = Terminal.table([
             ["figure", "value"], ["nodes", "\(figures.nodes)"], ["multiply-accumulates", "\(figures.macs)"],
             ["parameters", "\(figures.parameters)"], ["parameter bytes", "\(figures.parameterBytes)"],
             ["arena bytes", "\(figures.arenaBytes)"], ["arena bytes at least", "\(figures.leastArenaBytes)"],
-            ["arena bytes in any order", "\(figures.leastBytesInAnyOrder)"],
+            ["arena bytes, best order", "\(best.bytes)\(best.isExact ? "" : " or more")"],
         ])
         progress.end()
         var parts = [figures.graph, table, peak.map { "peak at \($0)" }].compactMap { $0 }

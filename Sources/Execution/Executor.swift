@@ -56,7 +56,7 @@ public final class Executor {
             node.op is any SourceOperator
                 ? nil : chooseKernel(node.op, graph.types(of: node.operands), graph.types(of: node.results))
         }
-        let plan = MemoryPlan(graph, options: .init(outputsInArena: true, effort: effort)) { index, _ in
+        let plan = MemoryPlan(graph, options: Self.planning(effort)) { index, _ in
             calls[index]?.scratchBytes(parts: pool.threads) ?? 0
         }
         self.plan = plan
@@ -90,9 +90,16 @@ public final class Executor {
         for memory in staging { memory?.deallocate() }
     }
 
+    /// Outputs stay in the arena; parts of larger tensors are copied, as their kernels do.
+    private static func planning(_ effort: MemoryPlan.Effort) -> MemoryPlan.Options {
+        var options = MemoryPlan.Options(outputsInArena: true, effort: effort)
+        (options.viewsParts, options.placesConcatenations) = (false, false)
+        return options
+    }
+
     /// Bytes of the arena that a graph would need on so many threads.
     public static func arenaBytes(of graph: Graph, threads: Int) -> Int {
-        MemoryPlan(graph, options: .init(outputsInArena: true, effort: .quick)) { _, node in
+        MemoryPlan(graph, options: planning(.quick)) { _, node in
             node.op is any SourceOperator
                 ? 0
                 : chooseKernel(node.op, graph.types(of: node.operands), graph.types(of: node.results))?

@@ -49,6 +49,10 @@ extension GraphImport {
             throw ONNXError(
                 .malformed, "its body takes \(body.inputs.count) inputs, but is given \(arguments.count)")
         }
+        roundCount += 1
+        guard roundCount <= Self.roundLimit else {
+            throw ONNXError(.unsupported, "its loops run more than \(Self.roundLimit) times, too often to be unrolled")
+        }
         var inner = scope
         for (input, value) in zip(body.inputs, arguments) {
             inner.values[input.name] = value
@@ -75,7 +79,6 @@ extension GraphImport {
         var rows = [[Value]](repeating: [], count: scanned)
         var index = 0
         while goesOn && index < limit {
-            guard index < Self.nodeLimit else { throw ONNXError(.unsupported, "it runs too often to be unrolled") }
             let counter = builder.constant(Literal([index], shape: []))
             let condition = builder.constant(Literal(scalar: 1, .bool))
             let results = try iteration(body, [counter, condition] + carried, in: scope)

@@ -85,7 +85,10 @@ struct GraphImport {
     private var titles: [Int: String] = [:]
     /// Nodes read so far, bodies of loops counted as often as they are unrolled.
     private var nodeCount = 0
-    static let nodeLimit = 200_000
+    private static let nodeLimit = 200_000
+    /// Rounds of all loops so far: one takes time even if its body is empty.
+    var roundCount = 0
+    static let roundLimit = 10_000
     /// What no network needs for one value: a size beyond it is a mistake, or an attack.
     static let byteLimit = 1 << 36
 

@@ -32,15 +32,16 @@ struct BufferLayout {
         lastWrite = birth
         address = offset
         for input in graph.inputs { owner[input.id] = .external }
-        let isViewed = define(graph)
+        let isViewed = define(graph, options)
         use(graph, options)
         if options.allowsInPlace { overwriteOperands(graph, isViewed) }
+        if options.placesConcatenations { placeOperands(graph) }
     }
 
     // MARK: Sharing
 
     /// Gives every value its birth and links views; returns which nodes are views.
-    private mutating func define(_ graph: Graph) -> [Bool] {
+    private mutating func define(_ graph: Graph, _ options: MemoryPlan.Options) -> [Bool] {
         var isView = [Bool](repeating: false, count: graph.nodes.count)
         for (step, node) in graph.nodes.enumerated() {
             for result in node.results {
@@ -51,7 +52,8 @@ struct BufferLayout {
             }
             guard let operand = node.operands.first, node.results.count == 1,
                 let start = node.op.viewOffset(graph.types(of: node.operands), graph.types(of: node.results)),
-                start % alignment == 0
+                start % alignment == 0,
+                options.viewsParts || bytes[node.results[0].id] == bytes[operand.id]
             else { continue }
             isView[step] = true
             parent[node.results[0].id] = operand.id
@@ -112,9 +114,8 @@ struct BufferLayout {
         return birth[root] < step && death[root] == step && bytes[root] == bytes[result]
     }
 
-    /// Lets operands of concatenations be made inside the result; returns whether any is.
-    mutating func placeOperands(_ graph: Graph) -> Bool {
-        var isChanged = false
+    /// Lets operands of concatenations be made inside the result.
+    private mutating func placeOperands(_ graph: Graph) {
         for (step, node) in graph.nodes.enumerated() where node.results.count == 1 {
             guard let starts = node.op.placedOperands(graph.types(of: node.operands), graph.types(of: node.results))
             else { continue }
@@ -132,11 +133,29 @@ struct BufferLayout {
                 birth[target] = min(birth[target], birth[root])
                 death[target] = max(death[target], death[root])
                 lastWrite[target] = max(lastWrite[target], lastWrite[root])
-                isChanged = true
             }
         }
-        return isChanged
     }
+
+    /// The operands of each concatenation, by node, that could be made inside the result, by their buffers.
+    func placements(_ graph: Graph) -> [Int: [Int]] {
+        var placements: [Int: [Int]] = [:]
+        for (step, node) in graph.nodes.enumerated() where node.results.count == 1 {
+            guard let starts = node.op.placedOperands(graph.types(of: node.operands), graph.types(of: node.results))
+            else { continue }
+            for (operand, start) in zip(node.operands, starts) where start % alignment == 0 {
+                let (root, inside) = find(operand.id)
+                guard case .arena = owner[root], inside == 0, bytes[root] == bytes[operand.id], birth[root] >= 0,
+                    !(placements[step]?.contains(root) ?? false)
+                else { continue }
+                placements[step, default: []].append(root)
+            }
+        }
+        return placements
+    }
+
+    /// The value whose memory a value lies in.
+    func root(of value: Value) -> Int { find(value.id).root }
 
     private func find(_ value: Int) -> (root: Int, offset: Int) {
         var (root, start) = (value, 0)

@@ -1,12 +1,37 @@
 public import IR
 
 extension MemoryPlan {
+    /// How little the best of all orders keeps alive.
+    public struct OrderBound: Hashable, Sendable {
+        /// No order of the nodes keeps less alive at its busiest node.
+        public var bytes: Int
+        /// Whether all orders were searched; otherwise the best one may need more.
+        public var isExact: Bool
+    }
+
+    /// The liveness bound of the best order of a graph's nodes, by searching all orders where they are few enough.
+    ///
+    /// - Parameter limit: how many sets of nodes the search may look at.
+    public func bestOrder(of graph: Graph, limit: Int = 20_000) -> OrderBound {
+        var scratch = [Int](repeating: 0, count: graph.nodes.count)
+        for buffer in buffers where buffer.values.isEmpty { scratch[buffer.steps.lowerBound] = buffer.bytes }
+        var bound = OrderBound(bytes: lowerBound, isExact: true)
+        for sharing in Options().variants(for: graph) {
+            let outcome = OrderSearch(graph, sharing: sharing, scratchBytes: scratch).run(
+                below: lowerBound, limit: limit)
+            bound.bytes = min(bound.bytes, outcome.leastBytes)
+            if !outcome.isExact { bound.isExact = false }
+        }
+        if !bound.isExact { bound.bytes = max(bound.bytes, leastBytes(of: graph)) }
+        return bound
+    }
+
     /// Bytes of the arena that no order of the nodes gets by with, for the buffers of this plan.
     ///
     /// Whatever the order, when a node runs, some set of nodes has run that holds all it depends on and nothing that depends on
     /// it. Alive are its own buffers and those which the set writes and the rest reads; the least sum over all such sets is a
     /// minimum cut. The nodes with most alive in this order are looked at, since the bound holds for each of them.
-    public func leastBytes(of graph: Graph) -> Int {
+    func leastBytes(of graph: Graph) -> Int {
         let busiest = graph.nodes.indices.sorted { (liveBytes[$1], $0) < (liveBytes[$0], $1) }.prefix(8)
         let uses = BufferUses(graph, buffers)
         return busiest.reduce(0) { least, node in

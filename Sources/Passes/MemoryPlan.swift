@@ -31,7 +31,10 @@ public struct MemoryPlan: Sendable {
         /// Whether outputs stay in the arena after the run; otherwise the caller hands in memory for them.
         public var outputsInArena = false
         public var allowsInPlace = true
+        /// Whether parts of a concatenation may be made inside the result.
         public var placesConcatenations = true
+        /// Whether a contiguous part of a value may be a view.
+        public var viewsParts = true
         public var effort = Effort.thorough
 
         public init(outputsInArena: Bool = false, effort: Effort = .thorough) {
@@ -80,17 +83,9 @@ public struct MemoryPlan: Sendable {
         _ graph: Graph, options: Options = Options(), scratchBytes: (Int, Node) -> Int = { _, _ in 0 }
     ) {
         let scratch = graph.nodes.enumerated().map { scratchBytes($0, $1) }
-        var layout = BufferLayout(graph, options)
-        if options.placesConcatenations {
-            // A placed part keeps the whole result alive from its own birth on, which usually pays, but not always.
-            var placed = layout
-            if placed.placeOperands(graph) {
-                let (before, after) = (
-                    layout.liveBytes(graph, scratch, options), placed.liveBytes(graph, scratch, options)
-                )
-                if (after.max() ?? 0) <= (before.max() ?? 0) { layout = placed }
-            }
-        }
+        let layouts = options.variants(for: graph).map { BufferLayout(graph, $0) }
+        let peaks = layouts.map { $0.liveBytes(graph, scratch, options).max() ?? 0 }
+        var layout = layouts[peaks.indices.min { (peaks[$0], $0) < (peaks[$1], $1) } ?? 0]
         var items = layout.items(graph, options)
         let values = items.count
         var owners: [Int] = []
@@ -114,4 +109,32 @@ public struct MemoryPlan: Sendable {
     }
 
     static func align(_ bytes: Int, _ alignment: Int) -> Int { (bytes + alignment - 1) / alignment * alignment }
+}
+
+extension MemoryPlan.Options {
+    /// These options with each choice of what shares memory that makes a difference for the graph; the best is taken.
+    ///
+    /// A view keeps all of what it is a part of alive, a part of a concatenation that is made in place all of the result,
+    /// from its own birth on: that usually pays, but not always.
+    func variants(for graph: Graph) -> [Self] {
+        var views = [false], places = [false]
+        for node in graph.nodes where node.results.count == 1 {
+            let operands = graph.types(of: node.operands), results = graph.types(of: node.results)
+            if viewsParts, !views[0], node.op.viewOffset(operands, results) != nil,
+                results[0].byteCount < operands[0].byteCount
+            {
+                views = [true, false]
+            }
+            if placesConcatenations, !places[0], node.op.placedOperands(operands, results) != nil {
+                places = [true, false]
+            }
+        }
+        return views.flatMap { viewsParts in
+            places.map { placesConcatenations in
+                var variant = self
+                (variant.viewsParts, variant.placesConcatenations) = (viewsParts, placesConcatenations)
+                return variant
+            }
+        }
+    }
 }

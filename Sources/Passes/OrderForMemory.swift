@@ -20,6 +20,14 @@ public let orderForMemory = Pass("order-for-memory") { graph throws(PassError) i
         let peak = bound(candidate)
         if peak < lowest { (best, lowest) = (candidate, peak) }
     }
+    let scratch = [Int](repeating: 0, count: graph.nodes.count)
+    for sharing in MemoryPlan.Options().variants(for: graph) {
+        let search = OrderSearch(graph, sharing: sharing, scratchBytes: scratch)
+        guard let order = search.run(below: lowest, limit: 2000).order else { continue }
+        let candidate = graph.ordered(order)
+        let peak = bound(candidate)
+        if peak < lowest { (best, lowest) = (candidate, peak) }
+    }
     return best
 }
 

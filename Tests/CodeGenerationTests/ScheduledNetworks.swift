@@ -17,6 +17,8 @@ struct ScheduledNetworks {
             result.append(("block\(kernel)s\(stride)x\(size)", try block(kernel: kernel, stride: stride, size: size)))
         }
         result.append(("stem", try stem()))
+        result.append(("branches", try branches()))
+        result.append(("parts", try parts()))
         result.append(("pooled", try pooled()))
         result.append(("excite", try excite()))
         for (inputs, outputs, size) in [(16, 32, 16), (24, 40, 7), (5, 17, 13), (32, 16, 28)] {
@@ -90,6 +92,31 @@ struct ScheduledNetworks {
         let w = try g.append(
             Silu(), convolution(g.input("y", .f32(1, 1, 17, 23)), 17, Conv2D(kernel: 7, stride: 2), kernel: 7, &g))
         return g.finish(outputs: [z, w])
+    }
+
+    /// Two convolutions of the caller's image, and a sum with something that is no convolution.
+    private mutating func branches() throws -> Graph {
+        var g = GraphBuilder(name: "branches")
+        let x = g.input("x", .f32(1, 3, 22, 19))
+        let y = try convolution(x, 20, Conv2D(kernel: 3, stride: 2), kernel: 3, &g)
+        let z = try g.append(Add(), y, convolution(x, 20, Conv2D(kernel: 1, stride: 2), kernel: 1, &g))
+        let w = try g.append(
+            Add(), convolution(x, 16, Conv2D(kernel: 3), kernel: 3, &g), g.input("y", .f32(1, 16, 22, 19)))
+        let outputs = [try g.append(Gelu(), z), try g.append(Relu(), w)]
+        return g.finish(outputs: outputs)
+    }
+
+    /// Rows of a matrix that are views, and a matrix whose rows are made in place.
+    private mutating func parts() throws -> Graph {
+        var g = GraphBuilder(name: "parts")
+        let x = g.input("x", .f32(6, 32)), y = try g.append(MatMul(), x, constant([32, 64], 0.3, &g))
+        let a = try g.append(Slice(axis: 0, start: 0, size: 4, of: [6, 64]), y)
+        let b = try g.append(Slice(axis: 0, start: 4, size: 2, of: [6, 64]), y)
+        let c = try g.append(MatMul(), g.append(Relu(), a), constant([64, 64], 0.3, &g))
+        let d = try g.append(Concat(axis: 0), g.append(Softmax(axis: -1), b), c, c, a)
+        let e = try g.append(Tanh(), d), inputRows = try g.append(Slice(axis: 0, start: 2, size: 4, of: [6, 32]), x)
+        let outputs = [try g.append(Concat(axis: 0), e, d), b, try g.append(Concat(axis: 0), inputRows, x)]
+        return g.finish(outputs: outputs)
     }
 
     private mutating func pooled() throws -> Graph {

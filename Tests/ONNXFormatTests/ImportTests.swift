@@ -86,6 +86,13 @@ import Testing
         #expect(results[1].shape == [3, 2])
         #expect(results[1].reals == [-2, 4, -4, 8, -8, 16])
 
+        // Millions of rounds take minutes even where a round does nothing.
+        var endless = graph
+        endless.initializers[1].value = try integers([4_194_307], scalar: true)
+        #expect(
+            refusal(ONNXModel(graph: endless)).hasSuffix(
+                "(Loop): its loops run more than 10000 times, too often to be unrolled"))
+
         graph.inputs.append(SampleModels.value("flag", .bool, []))
         graph.nodes[0].inputs = ["flag"]
         #expect(

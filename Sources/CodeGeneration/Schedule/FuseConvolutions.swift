@@ -12,7 +12,7 @@ extension Pipeline {
         Pipeline(
             [
                 fuseAttention(for: unit), chainConvolutions(for: unit), fuseBlocks(for: unit),
-                joinConvolutions(for: unit), scheduleKernels(for: unit, exact: exact),
+                joinConvolutions(for: unit), scheduleKernels(for: unit, exact: exact), orderForMemory,
             ],
             stage: .deployable)
     }

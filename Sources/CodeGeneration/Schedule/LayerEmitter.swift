@@ -153,10 +153,11 @@ struct LayerEmitter {
             body.append("for (long y0 = \(share.first); y0 < \(share.end); y0 += \(stem.rows)) {")
             body += stem.copy(first: "y0", last: "y0 + \(stem.rows)", into: "t").map { "    " + $0 }
             let run = PackedMatrix.Run(
-                x: "x1", y: "y1", yStride: ys, residual: nil,
+                x: "x1", y: "y1", yStride: ys, residual: residual.map { .init(base: "r1", stride: $0.stride) },
                 prologue: [
                     "for (long i1 = y0; i1 < y0 + \(stem.rows); ++i1) {",
-                    "const float *x1 = t + (i1 - y0) * \(stem.rowStep); float *y1 = y + i1 * \(y.width * ys);",
+                    "const float *x1 = t + (i1 - y0) * \(stem.rowStep); float *y1 = y + i1 * \(y.width * ys);"
+                        + (residual.map { " const float *r1 = r + i1 * \(y.width * $0.stride);" } ?? ""),
                 ], epilogue: ["}"])
             kernel.pixelStride = window.stride
             kernel.taps = .flat

@@ -45,23 +45,36 @@ struct CStorage {
 
     subscript(value: Value) -> Place { places[value.id] }
 
-    /// Whether the plan makes the node a view, so that nothing is to be computed.
-    static func isView(_ node: Node, _ graph: Graph) -> Bool {
-        guard node.results.count == 1, !node.operands.isEmpty,
-            let offset = node.op.viewOffset(graph.types(of: node.operands), graph.types(of: node.results))
+    /// Whether every plan makes the node a view, so that it needs no code: its operand read with another type.
+    static func isAlwaysView(_ node: Node, _ graph: Graph) -> Bool {
+        guard node.results.count == 1, let operand = node.operands.first else { return false }
+        return node.op.viewOffset(graph.types(of: node.operands), graph.types(of: node.results)) == 0
+            && graph.type(of: node.results[0]).byteCount == graph.type(of: operand).byteCount
+    }
+
+    /// Whether this plan makes the node a view: the result lies where it is in the operand already.
+    func isView(_ node: Node, _ graph: Graph) -> Bool {
+        guard node.results.count == 1, let operand = node.operands.first,
+            let start = node.op.viewOffset(graph.types(of: node.operands), graph.types(of: node.results))
         else { return false }
-        return offset % alignment == 0
+        return distance(from: operand, to: node.results[0]) == start
     }
 
     /// The byte of the result's memory at which an operand that was placed there starts; `nil` where they are apart.
     func offset(of operand: Value, inside result: Value, _ graph: Graph) -> Int? {
-        let distance: Int
-        switch (places[operand.id], places[result.id]) {
-        case (.arena(let start), .arena(let base)): distance = start - base
-        case (.output(let m, let start), .output(let n, let base)) where m == n: distance = start - base
-        default: return nil
-        }
+        guard let distance = distance(from: result, to: operand) else { return nil }
         let room = graph.type(of: result).byteCount - graph.type(of: operand).byteCount
         return distance >= 0 && distance <= room ? distance : nil
+    }
+
+    /// How many bytes lie between the starts of two values in the same memory.
+    private func distance(from a: Value, to b: Value) -> Int? {
+        switch (places[a.id], places[b.id]) {
+        case (.arena(let m), .arena(let n)): n - m
+        case (.output(let i, let m), .output(let j, let n)) where i == j: n - m
+        case (.input(let i, let m), .input(let j, let n)) where i == j: n - m
+        case (.constant(let i, let m), .constant(let j, let n)) where i == j: n - m
+        default: nil
+        }
     }
 }

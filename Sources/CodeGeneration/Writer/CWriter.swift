@@ -73,7 +73,7 @@ struct CWriter {
     {
         let operands = graph.types(of: node.operands), results = graph.types(of: node.results)
         if node.op is Constant || results.allSatisfy({ $0.count == 0 }) { return nil }
-        if CStorage.isView(node, graph) { return nil }
+        if CStorage.isAlwaysView(node, graph) { return nil }
         var literals: [Int: Literal] = [:]
         for (index, operand) in node.operands.enumerated() { literals[index] = constants[operand] }
         return try NodeSite(node, operands: operands, results: results, constants: literals).code()
@@ -92,7 +92,7 @@ struct CWriter {
 
     mutating func writeSteps() throws(ExportError) {
         for (index, node) in graph.nodes.enumerated() {
-            guard let code = codes[index] else { continue }
+            guard let code = codes[index], !storage.isView(node, graph) else { continue }
             writeStep(index, node, code)
         }
         for index in storage.copiedOutputs {

@@ -81,10 +81,12 @@ public struct BatchNormInference: Operator {
     }
     public static var onnxImports: [ONNXImport] {
         [
-            ONNXImport("BatchNormalization", refuses: "training mode") { node, g throws(ONNXImportError) in
-                guard try node.int("training_mode", default: 0) == 0, !node.wants(1) else {
-                    throw .unsupported("BatchNormalization in training mode")
+            ONNXImport("BatchNormalization", refuses: "training mode before opset 14") {
+                node, g throws(ONNXImportError) in
+                if try node.int("training_mode", default: 0) != 0 {
+                    return try Registry.normalisedByBatch(node, &g)
                 }
+                guard !node.wants(1) else { throw .unsupported("BatchNormalization in training mode before opset 14") }
                 let op = BatchNormInference(epsilon: try node.float("epsilon", default: 1e-5))
                 var operands: [Value] = []
                 for index in [0, 3, 4, 1, 2] { operands.append(try node.required(index)) }

@@ -70,6 +70,32 @@ extension Registry {
         },
     ]
 
+    /// Normalisation by the statistics of the batch itself, with the running ones moved towards those.
+    static func normalisedByBatch(_ node: ONNXNode, _ g: inout GraphBuilder) throws(ONNXImportError) -> [Value] {
+        let x = try node.required(0), shape = g.type(of: x).shape, element = g.type(of: x).element
+        guard shape.count >= 2 else { throw .malformed("operand 0 should have channels, found shape \(shape)") }
+        let op = ReduceMean(axes: shape.indices.filter { $0 != 1 }, keepsDimensions: true)
+        let mean = try g.apply(op, x), centred = try g.apply(Subtract(), x, mean)
+        let variance = try g.apply(op, g.apply(Multiply(), centred, centred))
+        func affine(_ index: Int, _ g: inout GraphBuilder) throws(ONNXImportError) -> Value {
+            let value = try g.apply(Reshape(g.type(of: mean).shape), node.required(index))
+            return g.type(of: value).element == element ? value : try g.apply(Cast(to: element), value)
+        }
+        let epsilon = try g.constant(node.float("epsilon", default: 1e-5), like: x)
+        let deviation = try g.apply(Sqrt(), g.apply(Add(), variance, epsilon))
+        let scaled = try g.apply(Multiply(), centred, g.apply(Divide(), affine(1, &g), deviation))
+        var results = [try g.apply(Add(), scaled, affine(2, &g), name: node.name)]
+        let momentum = try node.float("momentum", default: 0.9)
+        for (index, current) in [(1, mean), (2, variance)] where node.wants(1) || node.wants(2) {
+            let old = try node.required(2 + index), new = try g.apply(Reshape(g.type(of: old).shape), current)
+            let kept = try g.apply(Multiply(), old, g.constant(momentum, like: old))
+            let moved = try g.apply(Cast(to: g.type(of: old).element), new)
+            results.append(
+                try g.apply(Add(), kept, g.apply(Multiply(), moved, g.constant(1 - momentum, like: old))))
+        }
+        return results
+    }
+
     /// `(x - μ) / √(σ² + epsilon)` over axes, with `μ` and the factor.
     private static func normalised(
         _ x: Value, over axes: [Int], epsilon: Double, _ g: inout GraphBuilder

@@ -54,6 +54,14 @@ public struct Concat: Operator {
         }
         return gradients
     }
+    /// One behind another where nothing is outside the axis: the result's memory is that of the operands.
+    public func placedOperands(_ x: [TensorType], _ y: [TensorType]) -> [Int]? {
+        guard (x + y).allSatisfy({ $0.isDense && $0.layout == y[0].layout }),
+            let axis = try? TensorType.axis(axis, rank: y[0].rank, for: self),
+            y[0].memoryOrder.prefix(while: { $0 != axis }).allSatisfy({ y[0].shape[$0] == 1 })
+        else { return nil }
+        return x.indices.map { x[..<$0].reduce(0) { $0 + $1.byteCount } }
+    }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
         guard (x + y).allSatisfy({ $0.isDense && $0.layout == y[0].layout }),
@@ -71,10 +79,12 @@ public struct Concat: Operator {
         guard let axis = try? TensorType.axis(axis, rank: y[0].rank, for: self) else { return nil }
         let outer = y[0].shape[..<axis].reduce(1, *), inner = y[0].shape[(axis + 1)...].reduce(1, *)
         let total = y[0].shape[axis] * inner
+        let mayBePlaced = placedOperands(x, y) != nil
         var code = "", start = 0
         for (i, operand) in x.enumerated() {
             let run = operand.shape[axis] * inner
             if run > 0 {
+                if mayBePlaced { code += "if (x\(i) != y0 + \(start))\n" }
                 code += "for (size_t o = 0; o < \(outer); ++o)\n"
                 code +=
                     "    for (size_t i = 0; i < \(run); ++i) y0[o * \(total) + \(start) + i] = x\(i)[o * \(run) + i];\n"

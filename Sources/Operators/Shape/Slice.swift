@@ -43,6 +43,14 @@ public struct Slice: Operator {
     func walk(strides: [Int]) -> (strides: [Int], start: Int) {
         (zip(strides, steps).map(*), zip(strides, starts).map(*).reduce(0, +))
     }
+    /// Where the elements lie in one run: inside of the outermost dimension that has more than one, all are taken.
+    public func viewOffset(_ x: [TensorType], _ y: [TensorType]) -> Int? {
+        guard x[0].isDense, y[0].isDense, x[0].layout == y[0].layout, y[0].count > 0 else { return nil }
+        let inner = y[0].memoryOrder.drop { sizes[$0] == 1 }
+        guard inner.allSatisfy({ steps[$0] == 1 }), inner.dropFirst().allSatisfy({ sizes[$0] == x[0].shape[$0] })
+        else { return nil }
+        return walk(strides: x[0].memoryStrides).start * x[0].element.size
+    }
     public func evaluate<R: Scalar>(_ x: [ReferenceTensor<R>], _ y: [TensorType]) -> [ReferenceTensor<R>]? {
         let (strides, start) = walk(x[0].shape)
         return [x[0].gathered(y[0], strides: strides, start: start)]

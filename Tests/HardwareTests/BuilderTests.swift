@@ -95,6 +95,16 @@ import Testing
         #expect(unknown?.message == "target host: no compiler 'icc'; known: gcc, clang")
     }
 
+    @Test func aCompilerWithoutTheTargetsLibraryIsMissingSomething() throws {
+        var target = try TargetLibrary().target("host")
+        target.packages = ["libc6-dev"]
+        target.compilers[0].flags = ["-nostdinc"]
+        let error = Builder.missingTools(of: target)
+        #expect(error?.code == .toolMissing)
+        #expect(error?.message.hasPrefix("target host: 'gcc' finds no C library: ") == true, "\(error?.message ?? "")")
+        #expect(error?.message.hasSuffix("; on Debian: apt-get install libc6-dev") == true)
+    }
+
     @Test func aFailingProgramIsReported() throws {
         let builder = try Builder(for: host, in: folder.path)
         let runner = ProgramRunner(for: host)

@@ -41,10 +41,12 @@ public struct Builder: Sendable {
         compilerVersion = try Builder.version(of: compiler, for: target)
     }
 
-    /// Whether the target's preferred compiler and its runner are installed; otherwise what is missing.
+    /// Whether the target's preferred compiler, its C library and its runner are installed; otherwise what is missing.
     public static func missingTools(of target: Target) -> HardwareError? {
         do {
-            _ = try version(of: target.compiler(), for: target)
+            let compiler = try target.compiler()
+            _ = try version(of: compiler, for: target)
+            try findHeaders(with: compiler, for: target)
             switch target.runner {
             case .qemuUser(let command, _), .qemuSystem(let command, _, _):
                 _ = try run([command, "--version"], as: "simulator", of: target)
@@ -195,6 +197,23 @@ public struct Builder: Sendable {
         return String(line)
     }
 
+    /// A compiler of several targets, as clang is, may be there without the C library of this one.
+    private static func findHeaders(with compiler: Target.Compiler, for target: Target) throws(HardwareError) {
+        let includes = ["-include", "stdint.h", "-include", "math.h"]
+        let command =
+            [compiler.command] + compiler.flags + includes + ["-fsyntax-only", "-x", "c", "/dev/null"]
+        let result = try run(command, as: "compiler", of: target)
+        guard !result.succeeded else { return }
+        throw HardwareError(
+            .toolMissing,
+            "target \(target.name): '\(compiler.command)' finds no C library: \(result.firstErrorLine)"
+                + installation(of: target))
+    }
+
+    private static func installation(of target: Target) -> String {
+        target.packages.isEmpty ? "" : "; on Debian: apt-get install \(target.packages.joined(separator: " "))"
+    }
+
     /// Runs a tool of the target; a missing one is reported with the Debian packages that bring it.
     static func run(
         _ command: [String], as kind: String, of target: Target, folder: String? = nil,
@@ -204,10 +223,9 @@ public struct Builder: Sendable {
             return try ChildProcess.run(command, folder: folder, timeLimit: timeLimit)
         } catch {
             guard error.code == .toolMissing else { throw error }
-            let remedy =
-                target.packages.isEmpty ? "" : "; on Debian: apt-get install \(target.packages.joined(separator: " "))"
             throw HardwareError(
-                .toolMissing, "target \(target.name): the \(kind) '\(command[0])' is not installed\(remedy)")
+                .toolMissing,
+                "target \(target.name): the \(kind) '\(command[0])' is not installed\(installation(of: target))")
         }
     }
 }

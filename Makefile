@@ -42,7 +42,7 @@ endif
 .PHONY: demo study benchmark benchmark-training test test-targets conformance fuzz check format setup setup-test build
 
 demo: build
-	$(MARTLET) search --space mbconv-28 --data fashion-mnist --latency 0.09ms --preset demo -o runs/demo --force
+	$(MARTLET) search --space mbconv-28 --data fashion-mnist --latency 0.07ms --preset demo -o runs/demo --force
 
 test: setup setup-test
 	swift test

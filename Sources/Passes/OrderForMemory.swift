@@ -15,18 +15,18 @@ public let orderForMemory = Pass("order-for-memory") { graph throws(PassError) i
     let orders = MemoryOrders(graph)
     func bound(_ graph: Graph) -> Int { MemoryPlan(graph, options: .init(effort: .quick)).lowerBound }
     var (best, lowest) = (graph, bound(graph))
-    for order in [orders.depthFirst(), orders.greedy(prefersRecent: true), orders.greedy(prefersRecent: false)] {
+    func consider(_ order: [Int]) {
         let candidate = graph.ordered(order)
         let peak = bound(candidate)
         if peak < lowest { (best, lowest) = (candidate, peak) }
     }
+    consider(orders.depthFirst())
+    consider(orders.greedy(prefersRecent: true))
+    consider(orders.greedy(prefersRecent: false))
     let scratch = [Int](repeating: 0, count: graph.nodes.count)
     for sharing in MemoryPlan.Options().variants(for: graph) {
         let search = OrderSearch(graph, sharing: sharing, scratchBytes: scratch)
-        guard let order = search.run(below: lowest, limit: 2000).order else { continue }
-        let candidate = graph.ordered(order)
-        let peak = bound(candidate)
-        if peak < lowest { (best, lowest) = (candidate, peak) }
+        if let order = search.run(below: lowest, limit: 2000).order { consider(order) }
     }
     return best
 }

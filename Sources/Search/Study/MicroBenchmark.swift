@@ -9,7 +9,7 @@ import Training
 /// A benchmark small enough to train every network of it: the 125 cells of the space `micro-125` on 14x14 images.
 ///
 /// 6,000 images train, 2,000 judge, the 10,000 test images report; 4 epochs, batch 64, SGD with Nesterov momentum, rate
-/// 0.1 falling as a cosine, weight decay 5e-4. Every ranking claim is read beside the agreement of two seeds.
+/// 0.1 falling as a cosine, weight decay 5e-4. Every ranking claim is read beside the agreement of its seeds.
 public final class MicroBenchmark {
     /// One training.
     public struct Row: Codable, Hashable, Sendable {

@@ -39,14 +39,15 @@ struct StudyRows {
     /// Runs the searches that are missing, all of one seed before the next, and writes the tables after each.
     ///
     /// - Parameters:
+    ///   - first: The first of the seeds.
     ///   - search: What a search gave, by its values and text.
     ///   - text: The tables of the rows that there are.
     mutating func fill(
-        _ variants: [Variant], seeds: Int,
+        _ variants: [Variant], seeds: Int, first: UInt64 = 1,
         search: (Variant, UInt64) throws -> (values: [String: Double], found: String, skips: [Double]?),
         text: (StudyRows) -> String
     ) throws {
-        for seed in (0..<max(0, seeds)).map({ UInt64($0 + 1) }) {
+        for seed in (0..<max(0, seeds)).map({ first + UInt64($0) }) {
             for variant in variants where !rows.contains(where: { $0.search == variant.label && $0.seed == seed }) {
                 let start = clock()
                 let result = try search(variant, seed)

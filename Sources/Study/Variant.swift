@@ -28,6 +28,7 @@ struct Variant {
             $0.estimator = .hypergradient(Hypergradient(terms: 0, mixedTerm: .finiteDifference(epsilon: 0.01)))
             $0.schedule = .alternating()
         },
+        Variant("idarts, exact products", .idarts) { $0.estimator = .hypergradient(.neumann(2)) },
         Variant("prime", .prime(), isSystem: true), Variant("prime, ADMM", .prime(regularizer: .admm(0.1))),
         Variant("prime, no regulariser", .prime(regularizer: nil)),
         Variant("prime, fixed schedule", .prime(schedule: false)),
@@ -43,6 +44,16 @@ struct Variant {
         Variant("proxyless", .proxyless, isSystem: true),
     ]
 
+    /// One recipe, iDARTS', in which nothing but the hypergradient differs: the supernet, its weights' optimizer, the
+    /// schedule and the architecture's are the same.
+    static let hypergradients = [(nil, "no implicit term"), (0, "K = 0"), (2, "K = 2"), (20, "K = 20")].map {
+        (terms: Int?, label) in
+        Variant("hypergradient, " + label, .idarts) {
+            $0.estimator = .hypergradient(
+                Hypergradient(terms: terms, mixedTerm: .finiteDifference(epsilon: 0.01)))
+        }
+    }
+
     /// What pulls PRIME to a discrete choice, in the published strength and tenfold.
     static let regularisers = [
         Variant("no regulariser", .prime(regularizer: nil)),
@@ -51,11 +62,11 @@ struct Variant {
     ]
 
     /// Those of the given labels, or all of a kind.
-    static func chosen(_ labels: [String], systemsOnly: Bool = false) throws -> [Variant] {
-        for label in labels where !all.contains(where: { $0.label == label }) {
-            let known = all.map { "'\($0.label)'" }.joined(separator: ", ")
-            throw SearchError(.configuration, "unknown search '\(label)'; known: \(known).")
+    static func chosen(_ labels: [String], of known: [Variant] = all, systemsOnly: Bool = false) throws -> [Variant] {
+        for label in labels where !known.contains(where: { $0.label == label }) {
+            let names = known.map { "'\($0.label)'" }.joined(separator: ", ")
+            throw SearchError(.configuration, "unknown search '\(label)'; known: \(names).")
         }
-        return all.filter { labels.isEmpty ? $0.isSystem || !systemsOnly : labels.contains($0.label) }
+        return known.filter { labels.isEmpty ? $0.isSystem || !systemsOnly : labels.contains($0.label) }
     }
 }

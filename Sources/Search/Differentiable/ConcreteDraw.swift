@@ -62,6 +62,16 @@ public struct ConcreteDraw: Sendable {
         return zip(q, byQ).map { $0 * ($1 - total) }
     }
 
+    /// The gradient of ``logDensity(_:logits:tau:)`` at this draw with respect to the logits, the draw held constant: what a
+    /// score function of the relaxed sample multiplies. It has more variance than ``pathwise(_:)``.
+    ///
+    /// - Source: Xie et al., *SNAS*, ICLR 2019, released code.
+    public var densityScore: [Double] {
+        // log p = log Γ(n) + (n-1) log tau + Σ log q - ... - n log Σ q zeta^-tau, with the normalisation of q cancelled.
+        let parts = softmax(zip(q, zeta).map { Double.log($0) - tau * Double.log(max($1, 1e-300)) })
+        return parts.map { 1 - Double(parts.count) * $0 }
+    }
+
     /// `log p(zeta)` of the concrete density on the simplex, with the sample clamped away from its border.
     ///
     /// - Source: Maddison et al., ICLR 2017, equation 4: `(n-1)! tau^(n-1) Π (q zeta^(-tau-1)) / (Σ q zeta^-tau)^n`.

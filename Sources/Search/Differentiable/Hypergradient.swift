@@ -44,11 +44,14 @@ public struct Hypergradient: Hashable, Sendable, Codable {
     public var terms: Int?
     public var point: Point
     public var mixedTerm: MixedTerm
+    /// The series' γ; the weights' learning rate where left out.
+    public var gamma: Double?
 
-    public init(terms: Int?, at point: Point = .current, mixedTerm: MixedTerm = .exact) {
+    public init(terms: Int?, at point: Point = .current, mixedTerm: MixedTerm = .exact, gamma: Double? = nil) {
         self.terms = terms
         self.point = point
         self.mixedTerm = mixedTerm
+        self.gamma = gamma
     }
 
     /// The step of difference quotients in the place of exact products.
@@ -68,12 +71,13 @@ public struct Hypergradient: Hashable, Sendable, Codable {
     /// The gradient of the outer loss with respect to the architecture.
     ///
     /// - Parameters:
-    ///   - step: the series' γ; the weights' learning rate.
+    ///   - rate: the weights' learning rate.
     ///   - virtualWeights: the weights after one step of their optimizer, momentum and decay included; read when the
     ///     point is virtual.
     public func estimate<P: BilevelProblem>(
-        _ problem: inout P, _ w: [Double], _ a: [Double], step: Double, virtualWeights: [Double]? = nil
+        _ problem: inout P, _ w: [Double], _ a: [Double], step rate: Double, virtualWeights: [Double]? = nil
     ) throws -> Estimate {
+        let step = gamma ?? rate
         let here = point == .virtual ? virtualWeights ?? w : w
         let outer = try problem.outerGradients(here, a)
         guard let terms else { return Estimate(gradient: outer.a, terms: 0, diverged: false) }

@@ -96,6 +96,25 @@ extension RelaxedSearch {
         return (problem.outerLoss, spread(problem.rows(estimate.gradient), state.active))
     }
 
+    /// Gradients of the validation loss with respect to the architecture's parameters as it is now, each averaged over
+    /// the same batches. Changes nothing.
+    func gradients(of families: [Hypergradient], batches: Int) throws -> [[[Double]]] {
+        let now = step, relaxation = relaxation
+        defer { step = now }
+        var sums = families.map { _ in space.sites.map { $0.alternatives.map { _ in 0.0 } } }
+        for index in 0..<batches {
+            step = now - 1 - index
+            let noise = noise, mixture = state.mixture(relaxation, noise)
+            for (member, family) in families.enumerated() {
+                let (_, byMixture) = family.terms == nil ? try objective(mixture) : try implicit(family, mixture)
+                for (site, row) in state.pullback(byMixture, relaxation, noise).enumerated() {
+                    for o in row.indices { sums[member][site][o] += row[o] / Double(batches) }
+                }
+            }
+        }
+        return sums
+    }
+
     /// Two alternatives a site, one of which runs.
     private func gateStep() throws {
         var random = stepRandom.fork("gates")

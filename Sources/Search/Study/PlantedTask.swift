@@ -41,6 +41,10 @@ public final class PlantedTask {
           - linear
         """
 
+    /// The same with a cell in which edges compete: two inputs, two nodes, five edges of which four are kept.
+    public static let competing = micro.replacing(
+        "cell: {nodes: 3,", with: "cell: {wiring: two_inputs, nodes: 2,")
+
     /// - Parameters:
     ///   - training, validation: Numbers of images; the architecture learns from half of the former.
     public init(
@@ -51,14 +55,17 @@ public final class PlantedTask {
         backend = .executor(pool: try ThreadPool(threads: threads), effort: .quick)
         let random = RandomSource(seed: seed).fork("planted")
         var choices = random.fork("choices")
-        planted = Architecture(
-            choices: space.sites.map { site in
-                // What an edge without an operator of its own does, its neighbours can do as well: it leaves no trace.
-                let offered = site.alternatives.indices.filter {
-                    !["none", "skip_connect"].contains(site.alternatives[$0])
-                }
-                return choices.element(of: offered)
-            })
+        var drawn = space.sites.map { site in
+            // What an edge without an operator of its own does, its neighbours can do as well: it leaves no trace.
+            choices.element(
+                of: site.alternatives.indices.filter { !["none", "skip_connect"].contains(site.alternatives[$0]) })
+        }
+        // Of edges that compete, a node has two.
+        for edges in space.layout.nodes where edges.count > 2 {
+            let order = choices.permutation(edges.count)
+            for index in order.dropFirst(2) { drawn[edges[index]] = space.layout.none[edges[index]] ?? 0 }
+        }
+        planted = Architecture(choices: drawn)
         equivalents = space.equivalents(of: planted)
         let count = training + validation, shape = space.input
         imageSize = shape.channels * shape.height * shape.width
@@ -132,7 +139,9 @@ public final class PlantedTask {
     func rows(_ range: Range<Int>) -> Batch { batch(Array(range)) }
 
     /// The loop of a search, as it starts.
-    func loop(_ recipe: Recipe, steps: Int, batch size: Int, seed: UInt64) throws -> RelaxedSearch {
+    func loop(
+        _ recipe: Recipe, steps: Int, batch size: Int, seed: UInt64, cost: ArchitectureCost? = nil
+    ) throws -> RelaxedSearch {
         let random = RandomSource(seed: seed).fork("search")
         let shared = recipe.split == .shared
         let half = shared ? training : training / 2
@@ -148,8 +157,8 @@ public final class PlantedTask {
         let settings = SearchConfiguration.Training(
             epochs: 1, batch: size, rule: recipe.weights, augmentation: .none)
         return try RelaxedSearch(
-            space, recipe, settings: settings, steps: steps, images: images, cost: nil, backend: backend, random: random
-        )
+            space, recipe, settings: settings, steps: steps, images: images, cost: cost, backend: backend,
+            random: random)
     }
 
     /// The share of choices that are those of an architecture that computes what the planted one does.
@@ -175,17 +184,20 @@ public final class PlantedTask {
 }
 
 extension SearchSpace {
-    /// The architectures of a small space of dense cells that compute the same as one of them.
+    /// The architectures of a small space of cells that compute the same as one of them.
     func equivalents(of architecture: Architecture) -> [Architecture] {
         let own = expression(of: architecture)
-        return MicroBenchmark.all(self).filter { expression(of: $0) == own }
+        // Inputs that are one image behind weights of their own can change places.
+        return MicroBenchmark.all(self).filter { other in
+            expression(of: other) == own || expression(of: other, swapped: true) == own
+        }
     }
 
     /// What the cells compute: a sum of terms for each, in which skips have vanished.
-    private func expression(of architecture: Architecture) -> [[String]] {
+    private func expression(of architecture: Architecture, swapped: Bool = false) -> [[String]] {
         cells.map { cell in
-            var nodes = [["x"]]
-            for to in 1..<cell.nodes {
+            var nodes = (0..<cell.wiring.inputs).map { [$0 == (swapped ? 1 : 0) ? "x" : "y"] }
+            for to in cell.wiring.inputs..<cell.nodes {
                 let terms = (0..<to).flatMap { from -> [String] in
                     let site = cell.site(from: from, to: to)
                     switch sites[site].alternatives[architecture[site]] {
@@ -197,7 +209,8 @@ extension SearchSpace {
                 }
                 nodes.append(terms.sorted())
             }
-            return nodes[cell.nodes - 1]
+            // Cells of two inputs give all of their nodes.
+            return cell.wiring == .dense ? nodes[cell.nodes - 1] : nodes.dropFirst(2).flatMap { $0 + ["|"] }
         }
     }
 }

@@ -27,6 +27,44 @@ public final class RecipeStudy {
     public func search(
         _ recipe: Recipe, steps: Int, batch: Int, every: Int, seed: UInt64
     ) throws -> (architecture: Architecture, observations: [Observation]) {
+        let search = try loop(recipe, steps: steps, batch: batch, seed: seed)
+        var seen: [Observation] = []
+        while search.step < steps {
+            try search.advance()
+            if search.step.isMultiple(of: every) || search.step == steps { seen.append(try search.observe()) }
+        }
+        return (search.architecture, seen)
+    }
+
+    /// What further terms of a hypergradient add to its partial gradient while a recipe searches.
+    ///
+    /// - Parameters:
+    ///   - stages: At how many steps, spread evenly, the search is looked at.
+    ///   - batches: How many batches each gradient is averaged over.
+    public func terms(
+        of family: [Hypergradient], along recipe: Recipe, steps: Int, batch: Int, stages: Int, batches: Int,
+        seed: UInt64
+    ) throws -> [ImplicitTerm] {
+        let search = try loop(recipe, steps: steps, batch: batch, seed: seed)
+        var found: [ImplicitTerm] = []
+        while search.step < steps {
+            try search.advance()
+            guard search.step.isMultiple(of: max(1, steps / stages)), search.step >= batches else { continue }
+            let gradients = try search.gradients(of: [.partial] + family, batches: batches)
+            let skips = try search.observe().skipShare
+            for (index, member) in family.enumerated() {
+                found.append(
+                    ImplicitTerm(
+                        member, step: search.step, partial: gradients[0], whole: gradients[index + 1],
+                        skips: space.sites.indices.map { site in
+                            space.sites[site].alternatives.indices.map { space.isSkip(site, $0) }
+                        }, skipShare: skips))
+            }
+        }
+        return found
+    }
+
+    private func loop(_ recipe: Recipe, steps: Int, batch: Int, seed: UInt64) throws -> RelaxedSearch {
         let random = RandomSource(seed: seed)
         let architecture = Int((Double(images) * recipe.split.architectureShare).rounded())
         let splits = try DataSplits(
@@ -34,15 +72,37 @@ public final class RecipeStudy {
             random: random.fork("data"))
         let settings = SearchConfiguration.Training(
             epochs: 1, batch: batch, rule: recipe.weights, augmentation: Augmentation(flip: true))
-        let search = try RelaxedSearch(
+        return try RelaxedSearch(
             space, recipe, settings: settings, steps: steps,
             images: RelaxedSearch.Images(splits, recipe, settings, random: random), cost: nil, backend: backend,
             random: random.fork("search"))
-        var seen: [Observation] = []
-        while search.step < steps {
-            try search.advance()
-            if search.step.isMultiple(of: every) || search.step == steps { seen.append(try search.observe()) }
-        }
-        return (search.architecture, seen)
+    }
+}
+
+/// The implicit term of a hypergradient beside the partial gradient, both with respect to the architecture's parameters.
+public struct ImplicitTerm: Sendable {
+    public var family: Hypergradient
+    public var step: Int
+    /// Its length over that of the partial gradient.
+    public var share: Double
+    /// Of the whole gradient to the partial one.
+    public var cosine: Double
+    /// The mean over the choices of what a step down the partial gradient adds to the parameter of the skip, and of what
+    /// the implicit term adds to that, over the partial gradient's length.
+    public var towardsSkip: (partial: Double, implicit: Double)
+    public var skipShare: Double
+
+    init(
+        _ family: Hypergradient, step: Int, partial: [[Double]], whole: [[Double]], skips: [[Bool]], skipShare: Double
+    ) {
+        (self.family, self.step, self.skipShare) = (family, step, skipShare)
+        let a = partial.flatMap { $0 }, b = whole.flatMap { $0 }, implicit = zip(a, b).map { $1 - $0 }
+        func length(_ x: [Double]) -> Double { x.reduce(0) { $0 + $1 * $1 }.squareRoot() }
+        let unit = max(length(a), 1e-300), isSkip = skips.flatMap { $0 }
+        let count = Double(max(1, isSkip.filter { $0 }.count))
+        func pull(_ x: [Double]) -> Double { -zip(x, isSkip).reduce(0) { $0 + ($1.1 ? $1.0 : 0) } / count / unit }
+        share = length(implicit) / unit
+        cosine = SampleStatistics.cosine(a, b)
+        towardsSkip = (pull(a), pull(implicit))
     }
 }

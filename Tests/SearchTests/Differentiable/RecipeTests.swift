@@ -188,6 +188,51 @@ import Training
         #expect(try programs.step(.both).slowOperators.isEmpty)
     }
 
+    /// Relaxed samples of fixed noise, of a network of two cells that share their choices: the gradient with respect to the
+    /// logits against differences of the loss, in double precision.
+    @Test func aPathwiseGradientOfASupernetIsExact() throws {
+        let stage = "  - {width: 8, cell: cell}\n"
+        let space = try SearchSpace(
+            yaml: PlantedTask.micro.replacing(stage, with: stage + stage), file: "two cells.yaml")
+        let form = try Supernet(space).buildMixture(batch: 4, .training(softTargets: true)).graph
+        let sites = space.sites.map(\.site), graph = try form.withParameterGradients([], inputs: Set(sites))
+        var random = RandomSource(seed: 12)
+        let store = ParameterStore()
+        try store.prepare(for: form, random: random)
+        let parameters = Dictionary(
+            uniqueKeysWithValues: store.tensors.map {
+                ($0.name, ReferenceTensor<Double>(.f32, $0.shape, $0.values.map(Double.init)))
+            })
+        let images = (0..<(4 * 8 * 16)).map { _ in random.normal() }
+        let targets = (0..<4).flatMap { _ in softmax((0..<space.classes).map { _ in random.normal() }) }
+        let noise = sites.map { _ in (0..<5).map { _ in random.uniformOpen() } }
+        let relaxation = Relaxation.concrete(tau: 0.7)
+        func run(_ logits: [[Double]]) throws -> [String: [Double]] {
+            let mixture = zip(logits, noise).map { relaxation.weights($0, noise: $1) }
+            let inputs = zip(graph.inputs, graph.inputNames).map { value, name in
+                let values =
+                    sites.firstIndex(of: name).map { mixture[$0] } ?? (name == "image" ? images : targets)
+                return ReferenceTensor<Double>(.f32, graph.type(of: value).shape, values)
+            }
+            let outputs = try Interpreter.run(graph, inputs: inputs, parameters: parameters).map(\.reals)
+            return Dictionary(uniqueKeysWithValues: zip(graph.outputNames, outputs))
+        }
+        let logits = sites.map { _ in (0..<5).map { _ in random.normal() } }, found = try run(logits), step = 1e-5
+        for site in sites.indices {
+            let byMixture = try #require(found[Graph.FormName.gradientPrefix + sites[site]])
+            let exact = relaxation.pullback(byMixture, logits[site], noise: noise[site])
+            let differences = try (0..<5).map { index in
+                var up = logits, down = logits
+                up[site][index] += step
+                down[site][index] -= step
+                return try (#require(run(up)["loss"]?.first) - #require(run(down)["loss"]?.first)) / (2 * step)
+            }
+            let length = differences.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            let error = zip(exact, differences).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }.squareRoot()
+            #expect(length > 0 && error < 1e-4 * length, "\(exact) \(differences)")
+        }
+    }
+
     @Test func clampedWeightsAreNeverRevivedAndNodesKeepTwoEdges() throws {
         let space = try SpaceLibrary().space("darts-micro")
         let state = try ArchitectureState(space, .prime(activation: true), random: RandomSource(seed: 1))

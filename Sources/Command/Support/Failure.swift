@@ -54,7 +54,7 @@ struct Failure: Error, CustomStringConvertible {
             || error is VerificationError || error is SpaceError || error is ParseError || error is SearchError
             || error is InfeasibleError
             || error is TrainingError || error is DataError || error is StorageError || error is ExecutionError
-            || error is LatencyModelError || (error as NSError).domain == NSCocoaErrorDomain
+            || error is LinearModelError || (error as NSError).domain == NSCocoaErrorDomain
     }
 
     func exit() -> Never {

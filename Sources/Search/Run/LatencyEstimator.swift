@@ -10,7 +10,7 @@ struct LatencyEstimator: Codable, Sendable {
         var latency: Double
     }
 
-    private(set) var model: LatencyModel
+    private(set) var model: LinearModel
     private var scales: [Double]
     /// Error and rank correlation on candidates left out of the fit, each in its turn.
     private(set) var heldOut: RunRecord.ModelQuality
@@ -23,11 +23,11 @@ struct LatencyEstimator: Codable, Sendable {
         let rows = measured.map(\.features), latencies = measured.map(\.latency)
         let scales = (rows.first ?? []).indices.map { column in max(rows.map { abs($0[column]) }.max() ?? 0, 1) }
         let scaled = rows.map { zip($0, scales).map { $0 / $1 } }
-        func fit(_ indices: [Int]) throws -> LatencyModel {
+        func fit(_ indices: [Int]) throws -> LinearModel {
             let mean = indices.reduce(0) { $0 + latencies[$1] } / Double(indices.count)
             // In units of the mean latency, so that the ridge means the same for fast and slow networks.
-            let unit = try LatencyModel(
-                features: indices.map { scaled[$0] }, latencies: indices.map { latencies[$0] / mean }, ridge: 1e-3)
+            let unit = try LinearModel(
+                features: indices.map { scaled[$0] }, values: indices.map { latencies[$0] / mean }, ridge: 1e-3)
             var model = unit
             model.weights = unit.weights.map { $0 * mean }
             model.intercept = unit.intercept * mean

@@ -64,7 +64,7 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
     public var costBins = 4
     /// Candidates that are compiled and timed to fit the latency model.
     public var latencySamples = 24
-    public var evolution = Evolution.Settings.spread
+    public var evolution = Evolution.Settings.guided
     /// Batches of training images that give a candidate its normalisation statistics, and their size.
     public var recalibrationBatches = 8
     public var recalibrationBatch = 128

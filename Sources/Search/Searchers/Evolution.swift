@@ -1,15 +1,17 @@
+import Hardware
 import IR
 import Spaces
 
 /// Evolution under hard constraints, over any alphabet of choices.
 ///
 /// Each generation takes the best `parents` ever seen, makes `mutants` of them (each gene resampled uniformly with
-/// `mutationProbability`) and `crossovers` (each gene from one of two random parents), each kind with at most
+/// `mutationProbability`) and `crossovers` (each gene from one of two random parents), each kind from
 /// `triesPerChild` times its number of tries, and fills up to `population`. A candidate is legal when it was not proposed
 /// before and meets every constraint, so no evaluation is wasted.
 ///
 /// - Source: Guo et al., *Single Path One-Shot*, ECCV 2020, section 3.4 and released code: ``Settings/init()``. Ours are
-///   the two changes of ``Settings/spread``.
+///   the three changes of ``Settings/guided``; that a cheap model chooses among the tries is known as pre-selection: Jin,
+///   *Surrogate-assisted evolutionary computation*, Swarm and Evolutionary Computation 1, 2011.
 public struct Evolution: Searcher {
     public struct Settings: Hashable, Codable, Sendable {
         public var population = 50
@@ -25,6 +27,8 @@ public struct Evolution: Searcher {
         public var parentDistance = 1
         /// What fills the places that children leave empty.
         public var refill = Refill.random
+        /// Which of the legal tries become children.
+        public var selection = Selection.first
 
         public enum Refill: String, Hashable, Codable, Sendable {
             /// Uniform candidates.
@@ -34,14 +38,22 @@ public struct Evolution: Searcher {
             case mutants
         }
 
+        public enum Selection: String, Hashable, Codable, Sendable {
+            /// Those drawn first.
+            case first
+            /// Those that a linear model of the scores so far, with a weight for each choice of each gene, rates best.
+            case predicted
+        }
+
         /// The published settings.
         public init() {}
 
-        /// The published numbers, with parents that differ in two genes at least and places filled by mutants: of
-        /// searches for a known optimum, a third as many end far from it.
-        public static let spread: Settings = {
+        /// The published numbers, with parents that differ in two genes at least, places filled by mutants, and children
+        /// chosen from as many tries by their predicted score: searches for a known optimum end nearer to it, and a tenth
+        /// as many far from it.
+        public static let guided: Settings = {
             var settings = Settings()
-            (settings.parentDistance, settings.refill) = (2, .mutants)
+            (settings.parentDistance, settings.refill, settings.selection) = (2, .mutants, .predicted)
             return settings
         }()
     }
@@ -79,12 +91,18 @@ public struct Evolution: Searcher {
         let parents = parents()
         if !parents.isEmpty {
             let probability = settings.mutationProbability
-            children += try breed(settings.mutants, within: constraints) { alphabet, random in
+            let model = settings.selection == .predicted ? try scoreModel() : nil
+            func mutate(_ alphabet: [Int], _ random: inout RandomSource) -> Architecture {
                 Self.mutant(of: parents, probability, alphabet, &random)
             }
-            children += try breed(settings.crossovers, within: constraints) { alphabet, random in
+            children += try breed(settings.mutants, rating: model, within: constraints, mutate)
+            children += try breed(settings.crossovers, rating: model, within: constraints) { alphabet, random in
                 let (mother, father) = (random.element(of: parents), random.element(of: parents))
                 return Architecture(choices: alphabet.indices.map { random.bernoulli() ? mother[$0] : father[$0] })
+            }
+            if settings.refill == .mutants {
+                let missing = settings.population - children.count
+                children += try breed(missing, rating: model, within: constraints, mutate)
             }
         }
         let uniform = UniformSampler(alphabet: alphabet)
@@ -129,16 +147,44 @@ public struct Evolution: Searcher {
         return child
     }
 
-    /// Up to `count` legal children, in at most `triesPerChild * count` tries.
+    /// Up to `count` legal children of `triesPerChild * count` tries: the first of them, or those with the best ratings.
     private mutating func breed(
-        _ count: Int, within constraints: Constraints, _ make: ([Int], inout RandomSource) -> Architecture
+        _ count: Int, rating model: LinearModel?, within constraints: Constraints,
+        _ make: ([Int], inout RandomSource) -> Architecture
     ) throws -> [Architecture] {
+        var tries = (0..<max(count, 0) * settings.triesPerChild).map { _ in make(alphabet, &random) }
+        if let model {
+            // Ratings come before the constraints, which may cost a graph of the candidate each.
+            let ratings = tries.map { model.predict(features(of: $0)) }
+            tries = tries.indices.sorted { (-ratings[$0], $0) < (-ratings[$1], $1) }.map { tries[$0] }
+        }
         var children: [Architecture] = []
-        for _ in 0..<count * settings.triesPerChild where children.count < count {
-            let child = make(alphabet, &random)
+        for child in tries where children.count < count {
             if try admit(child, within: constraints) { children.append(child) }
         }
         return children
+    }
+
+    /// The scores so far as a sum over genes, `nil` where no score is a number. The ridge keeps a choice that was seen once
+    /// or twice near the mean.
+    private func scoreModel() throws -> LinearModel? {
+        let scored = evaluated.filter { abs($0.score) < -worstScore }
+        if scored.isEmpty { return nil }
+        let mean = scored.reduce(0) { $0 + $1.score / Double(scored.count) }
+        return try LinearModel(
+            features: scored.map { features(of: $0.architecture) }, values: scored.map { $0.score - mean }, ridge: 1,
+            intercept: .none)
+    }
+
+    /// 1 for each choice that is made, 0 for the others.
+    private func features(of architecture: Architecture) -> [Double] {
+        var features = [Double](repeating: 0, count: alphabet.reduce(0, +))
+        var first = 0
+        for (size, choice) in zip(alphabet, architecture.choices) {
+            features[first + choice] = 1
+            first += size
+        }
+        return features
     }
 
     /// Whether a candidate is new and legal; from then on it counts as seen.

@@ -3,37 +3,37 @@ import Hardware
 import IR
 import Testing
 
-@Suite struct LatencyModelTests {
+@Suite struct LinearModelTests {
     private func data(_ count: Int, width: Int, noise: Double, seed: UInt64) -> ([[Double]], [Double]) {
         var random = RandomSource(seed: seed)
         var features: [[Double]] = []
-        var latencies: [Double] = []
+        var values: [Double] = []
         for _ in 0..<count {
             let row = (0..<width).map { _ in Double.random(in: 0...1, using: &random) }
             features.append(row)
             let exact = row.enumerated().reduce(5.0) { $0 + Double($1.offset + 1) * $1.element }
-            latencies.append(exact + noise * Double.random(in: -1...1, using: &random))
+            values.append(exact + noise * Double.random(in: -1...1, using: &random))
         }
-        return (features, latencies)
+        return (features, values)
     }
 
     @Test func recoversALine() throws {
-        let (features, latencies) = data(40, width: 4, noise: 0, seed: 1)
-        let model = try LatencyModel(features: features, latencies: latencies, ridge: 0)
+        let (features, values) = data(40, width: 4, noise: 0, seed: 1)
+        let model = try LinearModel(features: features, values: values, ridge: 0)
         for (index, weight) in model.weights.enumerated() { #expect(abs(weight - Double(index + 1)) < 1e-10) }
         #expect(abs(model.intercept - 5) < 1e-10)
-        let error = model.error(features: features, latencies: latencies)
+        let error = model.error(features: features, values: values)
         #expect(error.meanAbsolute < 1e-10)
         #expect(error.kendallTau == 1)
         #expect(error.count == 40)
     }
 
     /// The minimum is where the gradient vanishes, whatever the intercept's rule.
-    @Test(arguments: [LatencyModel.Intercept.free, .regularised, .none], [0.0, 0.1, 10])
-    func solvesTheNormalEquations(kind: LatencyModel.Intercept, ridge: Double) throws {
-        let (features, latencies) = data(30, width: 3, noise: 1, seed: 2)
-        let model = try LatencyModel(features: features, latencies: latencies, ridge: ridge, intercept: kind)
-        let residuals = zip(features, latencies).map { model.predict($0) - $1 }
+    @Test(arguments: [LinearModel.Intercept.free, .regularised, .none], [0.0, 0.1, 10])
+    func solvesTheNormalEquations(kind: LinearModel.Intercept, ridge: Double) throws {
+        let (features, values) = data(30, width: 3, noise: 1, seed: 2)
+        let model = try LinearModel(features: features, values: values, ridge: ridge, intercept: kind)
+        let residuals = zip(features, values).map { model.predict($0) - $1 }
         for index in 0..<3 {
             let slope = zip(features, residuals).reduce(ridge * model.weights[index]) { $0 + $1.0[index] * $1.1 }
             #expect(abs(slope) < 1e-9)
@@ -48,9 +48,9 @@ import Testing
 
     /// One feature, one equation: w = Σxy / (Σx² + ridge).
     @Test func aCaseByHand() throws {
-        let model = try LatencyModel(features: [[1], [2]], latencies: [2, 5], ridge: 1, intercept: .none)
+        let model = try LinearModel(features: [[1], [2]], values: [2, 5], ridge: 1, intercept: .none)
         #expect(abs(model.weights[0] - 12.0 / 6.0) < 1e-14)
-        let centred = try LatencyModel(features: [[1], [2]], latencies: [2, 5], ridge: 0.5)
+        let centred = try LinearModel(features: [[1], [2]], values: [2, 5], ridge: 0.5)
         #expect(abs(centred.weights[0] - 1.5) < 1e-14)
         #expect(abs(centred.intercept - 1.25) < 1e-14)
     }
@@ -58,55 +58,55 @@ import Testing
     /// One-hot choices always sum to one: only a ridge makes their weights unique.
     @Test func dependentFeaturesNeedARidge() throws {
         let features: [[Double]] = [[1, 0], [0, 1], [1, 0], [0, 1]]
-        #expect(throws: LatencyModelError.self) {
-            try LatencyModel(features: features, latencies: [1, 2, 1, 2], ridge: 0)
+        #expect(throws: LinearModelError.self) {
+            try LinearModel(features: features, values: [1, 2, 1, 2], ridge: 0)
         }
-        let model = try LatencyModel(features: features, latencies: [1, 2, 1, 2], ridge: 1e-6)
+        let model = try LinearModel(features: features, values: [1, 2, 1, 2], ridge: 1e-6)
         #expect(abs(model.predict([0, 1]) - 2) < 1e-5)
     }
 
     @Test func heldOutErrorIsNoiseNotMemory() throws {
-        let (features, latencies) = data(125, width: 6, noise: 0.3, seed: 3)
+        let (features, values) = data(125, width: 6, noise: 0.3, seed: 3)
         var random = RandomSource(seed: 4)
-        let error = try LatencyModel.crossValidate(features: features, latencies: latencies, folds: 5, using: &random)
+        let error = try LinearModel.crossValidate(features: features, values: values, folds: 5, using: &random)
         // Uniform noise of ±0.3 has a mean size of 0.15.
         #expect((0.12...0.2).contains(error.meanAbsolute))
         #expect(error.kendallTau > 0.8)
         #expect(error.meanRelative < 0.03)
         // More features than candidates fit any noise; held-out data show it.
         let (wild, unrelated) = data(20, width: 40, noise: 50, seed: 5)
-        let fitted = try LatencyModel(features: wild, latencies: unrelated, ridge: 1e-6)
-        #expect(fitted.error(features: wild, latencies: unrelated).meanAbsolute < 0.01)
-        let honest = try LatencyModel.crossValidate(
-            features: wild, latencies: unrelated, folds: 4, ridge: 1e-6, using: &random)
+        let fitted = try LinearModel(features: wild, values: unrelated, ridge: 1e-6)
+        #expect(fitted.error(features: wild, values: unrelated).meanAbsolute < 0.01)
+        let honest = try LinearModel.crossValidate(
+            features: wild, values: unrelated, folds: 4, ridge: 1e-6, using: &random)
         #expect(honest.meanAbsolute > 5)
     }
 
     @Test func theSplitFollowsTheGenerator() throws {
-        let (features, latencies) = data(23, width: 3, noise: 1, seed: 6)
-        func error(_ seed: UInt64) throws -> LatencyModel.ModelError {
+        let (features, values) = data(23, width: 3, noise: 1, seed: 6)
+        func error(_ seed: UInt64) throws -> LinearModel.ModelError {
             var random = RandomSource(seed: seed)
-            return try LatencyModel.crossValidate(features: features, latencies: latencies, folds: 4, using: &random)
+            return try LinearModel.crossValidate(features: features, values: values, folds: 4, using: &random)
         }
         #expect(try error(1) == error(1))
         #expect(try error(1) != error(2))
     }
 
     @Test func modelsAreStored() throws {
-        let (features, latencies) = data(10, width: 2, noise: 1, seed: 7)
-        let model = try LatencyModel(features: features, latencies: latencies)
-        #expect(try JSONDecoder().decode(LatencyModel.self, from: JSONEncoder().encode(model)) == model)
+        let (features, values) = data(10, width: 2, noise: 1, seed: 7)
+        let model = try LinearModel(features: features, values: values)
+        #expect(try JSONDecoder().decode(LinearModel.self, from: JSONEncoder().encode(model)) == model)
     }
 
     @Test func badDataAreRefused() {
-        #expect(throws: LatencyModelError.self) { try LatencyModel(features: [], latencies: []) }
-        #expect(throws: LatencyModelError.self) { try LatencyModel(features: [[1]], latencies: [1, 2]) }
-        #expect(throws: LatencyModelError.self) { try LatencyModel(features: [[1], [1, 2]], latencies: [1, 2]) }
-        #expect(throws: LatencyModelError.self) { try LatencyModel(features: [[.nan]], latencies: [1]) }
-        #expect(throws: LatencyModelError.self) { try LatencyModel(features: [[1]], latencies: [1], ridge: -1) }
+        #expect(throws: LinearModelError.self) { try LinearModel(features: [], values: []) }
+        #expect(throws: LinearModelError.self) { try LinearModel(features: [[1]], values: [1, 2]) }
+        #expect(throws: LinearModelError.self) { try LinearModel(features: [[1], [1, 2]], values: [1, 2]) }
+        #expect(throws: LinearModelError.self) { try LinearModel(features: [[.nan]], values: [1]) }
+        #expect(throws: LinearModelError.self) { try LinearModel(features: [[1]], values: [1], ridge: -1) }
         var random = RandomSource(seed: 8)
-        #expect(throws: LatencyModelError.self) {
-            try LatencyModel.crossValidate(features: [[1]], latencies: [1], folds: 2, using: &random)
+        #expect(throws: LinearModelError.self) {
+            try LinearModel.crossValidate(features: [[1]], values: [1], folds: 2, using: &random)
         }
     }
 

@@ -13,7 +13,11 @@ struct Compile: ParsableCommand {
     @Option(help: "The prefix of every C name; the file's name otherwise.") var name: String?
     @OptionGroup var target: TargetOption
     @OptionGroup var seed: SeedOption
-    @Option(help: "Where the weights go: embed (binary, by the assembler), file (passed by pointer), c (C text).")
+    @Option(
+        help: """
+            Where the weights go: embed (binary, by the assembler; C text where the compiler has none), file (passed by \
+            pointer), c (C text).
+            """)
     var weights = COptions.Weights.embed
     @OptionGroup var schedule: ScheduleOptions
     @Option(
@@ -71,7 +75,7 @@ struct Compile: ParsableCommand {
         options.test = try Reference.testVector(for: graph, seed: seed.seed)
         progress.step("writing C", seconds: bytes * 4e-8)
         let program = try CProgram(deployed, options: options)
-        try Folders.write(program.files, to: output, force: force)
+        try Folders.write(program.files(for: target), to: output, force: force)
         progress.end()
         if printing.json {
             try Terminal.output(

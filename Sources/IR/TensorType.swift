@@ -33,8 +33,8 @@ public struct TensorType: Hashable, Sendable {
     /// Number of logical elements; the largest integer when there are more.
     public var count: Int { shape.elementCount }
 
-    /// Whether the tensor takes less than 64 GiB, which no value of a network comes near.
-    public var fitsInMemory: Bool { count < 1 << 36 / element.size }
+    /// Whether the tensor takes less than 2 GiB, the most that the usual memory models of C can address.
+    public var fitsInMemory: Bool { count < 1 << 31 / element.size }
 
     /// Elements in memory, padding included.
     public var storedCount: Int {

@@ -90,7 +90,7 @@ struct GraphImport {
     var roundCount = 0
     static let roundLimit = 10_000
     /// What no network needs for one value: a size beyond it is a mistake, or an attack.
-    static let byteLimit = 1 << 36
+    static let byteLimit = 1 << 31 - 1
 
     /// What names stand for; graphs in attributes see a copy with their own names added.
     struct Scope {

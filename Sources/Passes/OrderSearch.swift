@@ -182,7 +182,8 @@ private struct StorageUses {
                 inside[root] = target
                 if bytes[target] == 0 { bytes[root] = 0 }
             }
-            if bytes[target] == 0 { for root in overwritable[node] where !isKept[root] { bytes[root] = 0 } }
+            // One operand is taken over; the others stay in the arena.
+            if bytes[target] == 0, let root = overwritable[node].first(where: { !isKept[$0] }) { bytes[root] = 0 }
         }
         func storage(_ value: Value) -> Int {
             var root = home[value.id]

@@ -189,4 +189,22 @@ import Testing
         let error = #expect(throws: ExportError.self) { try CProgram(graph, options: COptions(name: "g")) }
         #expect(error?.message.contains("g is not ready to be written as C") == true)
     }
+
+    /// Added one by one, such numbers lose half a percent to the sum that has piled up.
+    @Test func longSumsKeepTheirDigits() throws {
+        let count = 200_000
+        let graph = try Graph(
+            parsing: """
+                graph @mean(%x "x": f32[1,\(count)]) {
+                  %0 = reduce_mean %x {axes = [1]} : f32[1]
+                  return %0 "y"
+                }
+                """)
+        let input = Literal(.f32, [1, count], reals: [Double](repeating: 1.1, count: count))
+        let test = TestVector(inputs: [input], outputs: [Literal(.f32, [1], reals: [1.1])])
+        let program = try CProgram(try Pipeline.deployment().run(graph), options: COptions(name: "mean"))
+        let found = try TestProgram.run(
+            [TestProgram(name: "mean", program: program, test: test)], compiler: ["gcc", "-O2"])
+        #expect(difference(found[0][0], test.outputs[0]) < 1e-5)
+    }
 }

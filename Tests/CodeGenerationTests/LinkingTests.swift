@@ -123,4 +123,29 @@ import Testing
             #expect(try workshop.expect(["objdump", "-h", "main.o"]).contains(".fast"))
         }
     }
+
+    /// A compiler that cannot include a binary file gets C text of it from the Makefile, and computes the same.
+    @Test func embeddedWeightsFallBackToText() throws {
+        let workshop = try Workshop()
+        try workshop.write(try program("net", .embed).files)
+        let binary = try workshop.expect(["make", "-s", "check"])
+        #expect(throws: (any Error).self) { try workshop.read("net_weights.inc") }
+        let symbols = try workshop.expect(["nm", "check-net"])
+        #expect(symbols.contains("net_weights"))
+
+        try workshop.expect(["make", "-s", "clean"])
+        let flags = "CFLAGS=-std=c99 -Wall -Wextra -Wpedantic -Werror -DMARTLET_WEIGHTS_TEXT"
+        let text = try workshop.expect(["make", "-s", "check", flags])
+        #expect(text == binary)
+        let made = String(decoding: try workshop.read("net_weights.inc"), as: UTF8.self)
+        let bytes = try workshop.read("net_weights.bin")
+        let written = try #require(CProgram.weightsText(for: "net_weights.bin", contents: bytes))
+        #expect(written.name == "net_weights.inc")
+        #expect(made.split(whereSeparator: \.isWhitespace).joined() == written.text.filter { !$0.isWhitespace })
+        // Without assembler there is nothing for it to include.
+        try workshop.expect(["make", "-s", "clean"])
+        try workshop.write([written])
+        let source = try workshop.expect(["gcc", "-DMARTLET_WEIGHTS_TEXT", "-I.", "-S", "-o", "-", "net.c"])
+        #expect(!source.contains("incbin"))
+    }
 }

@@ -1,5 +1,8 @@
+import CodeGeneration
 import Foundation
 import Hardware
+import IR
+import Operators
 import Testing
 
 @Suite struct BuilderTests {
@@ -20,6 +23,44 @@ import Testing
         let input = (0..<16).map { Float($0) }
         let outputs = try ProgramRunner(for: host).run(built, inputs: [bytes(input), bytes([Int32(3)])])
         #expect(outputs.map(floats) == [input.map { 2 * $0 + 4 }])
+    }
+
+    /// A compiler that cannot include a binary file gets the weights as text beside it, for builds and in what is written.
+    @Test func aCompilerWithoutBinaryWeightsGetsText() throws {
+        let weights = SourceProgram.File(name: "sample_weights.bin", contents: Array(0..<64))
+        var program = sampleProgram(
+            body: """
+                static const uint64_t words[] = {
+                #include "sample_weights.inc"
+                };
+                out->y[0] = (float)((const unsigned char *)words)[60] + (float)sizeof words;
+                """)
+        program.files.append(weights)
+        let error = fault { _ = try Builder(for: host, in: folder.path).build(program, as: .run) }
+        #expect(error?.message.contains("sample_weights.inc") == true)
+
+        var plain = host
+        plain.compilers = host.compilers.map {
+            var compiler = $0
+            compiler.flags.append("-DMARTLET_WEIGHTS_TEXT")
+            return compiler
+        }
+        let built = try Builder(for: plain, in: folder.path).build(program, as: .run)
+        let outputs = try ProgramRunner(for: plain).run(
+            built, inputs: [bytes((0..<16).map(Float.init)), bytes([Int32(3)])])
+        #expect(floats(outputs[0])[0] == 60 + 64)
+
+        let graph = try Graph(
+            parsing: """
+                graph @sum(%x "x": f32[1,2]) {
+                  %0 = constant [1.0, -2.0] : f32[1,2]
+                  %1 = add %x, %0 : f32[1,2]
+                  return %1 "y"
+                }
+                """)
+        let written = try CProgram(graph, options: COptions(name: "net"))
+        #expect(written.files(for: host) == written.files)
+        #expect(written.files(for: plain).map(\.name) == written.files.map(\.name) + ["net_weights.inc"])
     }
 
     @Test func theSameBuildIsFound() throws {

@@ -154,6 +154,36 @@ import Testing
         #expect(refusal(declared) == "model: output 'y': it is declared as int64, but the nodes make it float")
     }
 
+    /// Amounts near the largest integer would overflow in the arithmetic of shapes; they end in a refusal, as indices do.
+    @Test(arguments: [
+        ("Pad", [Int64.max, .max], "node 'n' (Pad): "),
+        ("Tile", [.max], "node 'n' (Tile): "), ("Expand", [.max, .max, .max], "node 'n' (Expand): "),
+        ("Reshape", [.max, .max, .max, -1], "node 'n' (Reshape): "), ("ReduceSum", [.min], "node 'n' (ReduceSum): "),
+        ("Gather", [4], "node 'n' (Gather): index 4 is outside axis 0 of f32[4]"),
+        ("Gather", [0, -5], "node 'n' (Gather): index -5 is outside axis 0 of f32[4]"),
+    ])
+    func numbersThatDoNotFitAreRefused(operation: String, numbers: [Int64], reason: String) throws {
+        var graph = ONNXModel.Graph(name: "large")
+        graph.inputs = [SampleModels.value("x", .float, [.known(4)])]
+        graph.outputs = [.init(name: "y", type: .undeclared)]
+        graph.initializers = [.init(name: "n", value: try integers(numbers))]
+        graph.nodes = [.init(operation, name: "n", inputs: ["x", "n"], outputs: ["y"])]
+        #expect(refusal(ONNXModel(graph: graph)).hasPrefix("model: " + reason))
+    }
+
+    @Test func slicesToTheEndMayNameTheLargestIntegers() throws {
+        var graph = ONNXModel.Graph(name: "slice")
+        graph.inputs = [SampleModels.value("x", .float, [.known(4)])]
+        graph.outputs = [.init(name: "y", type: .undeclared)]
+        graph.initializers = [
+            .init(name: "from", value: try integers([-1])), .init(name: "to", value: try integers([.min])),
+            .init(name: "axis", value: try integers([0])), .init(name: "step", value: try integers([.min])),
+        ]
+        graph.nodes = [.init("Slice", inputs: ["x", "from", "to", "axis", "step"], outputs: ["y"])]
+        let read = try ONNXImporter.graph(of: ONNXModel(graph: graph))
+        #expect(read.type(of: read.outputs[0]) == .f32(1))
+    }
+
     @Test func halfPrecisionAndDoubleConstantsAreRead() throws {
         for (type, values) in [
             (ONNXElementType.float16, [0x3c00, 0xc000] as [UInt16]), (.bfloat16, [0x3f80, 0xc000] as [UInt16]),

@@ -62,7 +62,7 @@ public struct CProgram: Hashable, Sendable {
 public struct COptions: Hashable, Sendable {
     /// Where the weights go.
     public enum Weights: String, Hashable, CaseIterable, Sendable {
-        /// A binary file that the assembler includes.
+        /// A binary file that the assembler includes; C text of it where the compiler cannot.
         case embed
         /// A binary file that the caller loads or maps, and passes by pointer.
         case file

@@ -120,7 +120,10 @@ extension CWriter {
     }
 
     private func makefile() -> String {
-        let blob = options.weights != .c && !weights.blob.isEmpty ? " \(name)_weights.bin" : ""
+        let binary = "\(name)_weights.bin", text = "\(name)_weights.inc"
+        var blob = options.weights != .c && !weights.blob.isEmpty ? " " + binary : ""
+        let embeds = options.weights == .embed && !blob.isEmpty
+        if embeds { blob += " $(WEIGHTS_TEXT)" }
         let tests = options.test == nil ? "" : "check "
         let check =
             options.test == nil
@@ -131,7 +134,7 @@ extension CWriter {
             # C99; gcc needs to be told that a * b + c may be one instruction.
             CC ?= cc
             CFLAGS ?= -std=c99 -O3 -march=native -ffp-contract=fast -Wall -Wextra -Wpedantic\(threads > 1 ? " -pthread -D_GNU_SOURCE -DMARTLET_POOL_PIN" : "")
-
+            \(embeds ? Self.textWanted(name, text) : "")
             .PHONY: all \(tests)bench clean
             all: \(name).o
 
@@ -145,9 +148,22 @@ extension CWriter {
             bench-\(name): bench_main.c \(name).c \(name).h\(blob)
             \t$(CC) $(CFLAGS) -I. -o $@ bench_main.c \(name).c -lm
 
-            clean:
-            \trm -f \(name).o check-\(name) bench-\(name)
+            \(embeds ? Self.textRule(binary, text) : "")clean:
+            \trm -f \(name).o check-\(name) bench-\(name)\(embeds ? " " + text : "")
 
             """
+    }
+
+    /// The preprocessor tells which way the source takes.
+    private static func textWanted(_ name: String, _ text: String) -> String {
+        """
+        # The weights as C text, where the compiler cannot include the binary file.
+        WEIGHTS_TEXT := $(shell $(CC) $(CFLAGS) -I. -E \(name).c 2> /dev/null | grep -q incbin || echo \(text))
+
+        """
+    }
+
+    private static func textRule(_ binary: String, _ text: String) -> String {
+        "\(text): \(binary)\n\tod -A n -v -t x8 \(binary) | sed 's/ *\\([0-9a-f][0-9a-f]*\\)/0x\\1,/g' > $@\n\n"
     }
 }

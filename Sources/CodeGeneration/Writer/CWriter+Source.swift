@@ -37,10 +37,7 @@ extension CWriter {
         switch options.weights {
         case .c:
             return """
-                /* Such as __attribute__((section(".flash"))). */
-                #ifndef MARTLET_WEIGHTS_ATTRIBUTE
-                #define MARTLET_WEIGHTS_ATTRIBUTE
-                #endif
+                \(Self.weightsAttribute)
 
                 \(arrays)
 
@@ -49,10 +46,9 @@ extension CWriter {
             return "#define WEIGHT(type, offset) ((const type *)(const void *)(weights + (offset)))\n\n"
         case .embed:
             return """
-                /* The weights, put in by the assembler. The path is found like an included file. */
-                #if !defined(__GNUC__) || !defined(__ELF__)
-                #error "embedded weights need GNU C and ELF; make this file again with --weights c or --weights file"
-                #endif
+                /* The weights. GNU's assembler includes the binary file, found like an included file; where the compiler has none,
+                   C text of the same bytes stands in, which the Makefile makes. */
+                #if \(CProgram.assemblesWeights)
                 #ifndef \(name)_WEIGHTS_PATH
                 #define \(name)_WEIGHTS_PATH "\(name)_weights.bin"
                 #endif
@@ -72,11 +68,28 @@ extension CWriter {
                 extern const unsigned char \(name)_weights[\(weights.blob.count)]
                     __attribute__((aligned(\(CWeights.alignment)), visibility("hidden")));
                 #define WEIGHT(type, offset) ((const type *)(const void *)(\(name)_weights + (offset)))
+                #else
+                \(Self.weightsAttribute)
+                static const union {
+                    uint64_t words[\(weights.blob.count / 8)];
+                    unsigned char bytes[\(weights.blob.count)];
+                } \(name)_weights MARTLET_WEIGHTS_ATTRIBUTE = {{
+                #include "\(name)_weights.inc"
+                }};
+                #define WEIGHT(type, offset) ((const type *)(const void *)(\(name)_weights.bytes + (offset)))
+                #endif
 
 
                 """
         }
     }
+
+    private static let weightsAttribute = """
+        /* Such as __attribute__((section(".flash"))). */
+        #ifndef MARTLET_WEIGHTS_ATTRIBUTE
+        #define MARTLET_WEIGHTS_ATTRIBUTE
+        #endif
+        """
 
     private func run() -> String {
         var text = "#define ARENA(type, offset) ((type *)(void *)(arena + (offset)))\n"

@@ -1,3 +1,4 @@
+import CodeGeneration
 import Foundation
 
 /// A program built for a target.
@@ -92,7 +93,7 @@ public struct Builder: Sendable {
         if FileManager.default.isExecutableFile(atPath: built.path) { return built }
 
         let scratch = try ScratchFolder(in: folder)
-        for file in files { try scratch.write(file.contents, to: file.name) }
+        for file in files + weightsText(of: program.files) { try scratch.write(file.contents, to: file.name) }
         try compile(command, of: program, in: scratch)
         built.path = try scratch.keep(as: place) + "/program"
         return built
@@ -131,7 +132,7 @@ public struct Builder: Sendable {
     /// - Throws: ``HardwareError`` when they do not compile.
     public func size(of program: SourceProgram) throws(HardwareError) -> CodeSize {
         let scratch = try ScratchFolder()
-        for file in program.files { try scratch.write(file.contents, to: file.name) }
+        for file in program.files + weightsText(of: program.files) { try scratch.write(file.contents, to: file.name) }
         var size = CodeSize()
         for file in program.files where file.isCompiled {
             let command = [compiler.command] + flags + program.flags + compiler.flags + ["-I.", "-c", file.name]

@@ -57,7 +57,13 @@ public struct Gather: Operator {
         [
             ONNXImport("Gather", elements: ElementType.allCases) { node, g throws(ONNXImportError) in
                 let x = try node.required(0), indices = try node.required(1)
-                let op = Gather(axis: try node.axis(default: 0, rank: g.type(of: x).rank))
+                let type = g.type(of: x), op = Gather(axis: try node.axis(default: 0, rank: type.rank))
+                if type.rank > 0, let literal = g.constant(of: indices) {
+                    let size = Int64(type.shape[op.axis])
+                    if let index = literal.integers.first(where: { !(-size..<size).contains($0) }) {
+                        throw .malformed("index \(index) is outside axis \(op.axis) of \(type)")
+                    }
+                }
                 return try importing { () throws(ShapeError) in [try g.append(op, x, indices, name: node.name)] }
             }
         ]

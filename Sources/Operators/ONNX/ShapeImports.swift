@@ -94,7 +94,9 @@ extension Registry {
             if sizes == nil {
                 // Equal parts; the last is smaller where they do not fit.
                 let parts = try node.int("num_outputs", default: node.outputs.count)
-                guard parts > 0 else { throw .malformed("num_outputs should be positive") }
+                guard parts > 0, parts <= max(shape[axis], node.outputs.count) else {
+                    throw .malformed("num_outputs \(parts) does not fit dimension \(axis) of \(shape)")
+                }
                 let part = (shape[axis] + parts - 1) / parts
                 sizes = (0..<parts).map { max(0, min(part, shape[axis] - $0 * part)) }
             }
@@ -133,7 +135,7 @@ extension Registry {
 
     /// A count of elements that fits in memory.
     private static func size(of count: Double) throws(ONNXImportError) -> Int {
-        guard count < 0x1p31 else { throw .unsupported("a tensor of \(count) elements") }
+        guard count < 0x1p28 else { throw .unsupported("a tensor of \(count) elements") }
         return Int(count)
     }
 }

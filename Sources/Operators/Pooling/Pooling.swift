@@ -56,6 +56,9 @@ extension ONNXNode {
         guard let kernel = try ints("kernel_shape"), kernel.count == 2 else {
             throw .malformed("kernel_shape needs 2 entries")
         }
+        guard kernel.elementCount <= 1 << 16 else {
+            throw .malformed("kernel_shape \(kernel) has more than 65536 taps")
+        }
         return try window(kernel: kernel, size: Array(x.shape[2...]), ceil: try int("ceil_mode", default: 0) != 0)
     }
 }

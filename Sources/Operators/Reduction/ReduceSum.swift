@@ -17,6 +17,7 @@ public struct ReduceSum: Reduction {
 
     public func fold<R: Scalar>(_ values: [R]) -> R { values.reduce(0, +) }
     public func fold(_ values: [Int64], _ element: ElementType) -> Int64 { values.reduce(0, &+) }
+    public var isSum: Bool { true }
     public func accumulation(_ m: inout CMath, count: Int) -> (start: String, update: String, finish: String) {
         (m.literal(0), "acc += v;", "acc")
     }

@@ -53,12 +53,10 @@ public struct BroadcastTo: Operator {
             ) {
                 node, g throws(ONNXImportError) in
                 let x = try node.required(0), shape = g.type(of: x).shape
-                guard let literal = g.constant(of: try node.required(1)) else {
-                    throw .unsupported("Expand to a shape that is not constant")
-                }
+                let given = try node.integers(1, in: g, called: "shape")
                 return try importing { () throws(ShapeError) in
                     // ONNX lets either side broadcast to the other.
-                    let target = try TensorType.broadcast(shape, literal.integers.map(Int.init), for: BroadcastTo())
+                    let target = try TensorType.broadcast(shape, given, for: BroadcastTo())
                     return [try g.append(BroadcastTo(target), x, name: node.name)]
                 }
             }

@@ -134,12 +134,7 @@ public struct Pad: Operator {
                 node, g throws(ONNXImportError) in
                 let x = try node.required(0), rank = g.type(of: x).rank
                 var pads = try node.ints("pads") ?? [], value = try node.float("value", default: 0)
-                if let operand = node.input(1) {
-                    guard let literal = g.constant(of: operand) else {
-                        throw .unsupported("Pad with amounts that are not constant")
-                    }
-                    pads = literal.integers.map { Int($0) }
-                }
+                if node.input(1) != nil { pads = try node.integers(1, in: g, called: "pads") }
                 var computed: Value?
                 if let operand = node.input(2) {
                     if let literal = g.constant(of: operand) {
@@ -149,11 +144,8 @@ public struct Pad: Operator {
                     }
                 }
                 var axes = Array(0..<rank)
-                if let operand = node.input(3) {
-                    guard let literal = g.constant(of: operand) else {
-                        throw .unsupported("Pad with axes that are not constant")
-                    }
-                    axes = literal.integers.map { $0 < 0 ? Int($0) + rank : Int($0) }
+                if node.input(3) != nil {
+                    axes = try node.integers(3, in: g, called: "axes").map { $0 < 0 ? $0 + rank : $0 }
                 }
                 guard pads.count == 2 * axes.count, axes.allSatisfy({ (0..<rank).contains($0) }) else {
                     throw .malformed("pads has \(pads.count) entries for \(axes.count) axes")

@@ -46,12 +46,7 @@ public struct Reshape: Operator {
                 node, g throws(ONNXImportError) in
                 let x = try node.required(0), from = g.type(of: x).shape
                 var shape = try node.ints("shape") ?? []
-                if let operand = node.input(1) {
-                    guard let literal = g.constant(of: operand) else {
-                        throw .unsupported("Reshape to a shape that is not constant")
-                    }
-                    shape = literal.integers.map(Int.init)
-                }
+                if node.input(1) != nil { shape = try node.integers(1, in: g, called: "shape") }
                 let zeroIsZero = try node.int("allowzero", default: 0) != 0
                 for (i, size) in shape.enumerated() where size == 0 && !zeroIsZero {
                     guard i < from.count else {
@@ -60,8 +55,8 @@ public struct Reshape: Operator {
                     shape[i] = from[i]
                 }
                 if let open = shape.firstIndex(of: -1) {
-                    let known = shape.enumerated().reduce(1) { $1.offset == open ? $0 : $0 * $1.element }
-                    shape[open] = known == 0 ? 0 : from.reduce(1, *) / known
+                    let known = Array(shape[..<open] + shape[(open + 1)...]).elementCount
+                    shape[open] = known == 0 ? 0 : from.elementCount / known
                 }
                 let op = Reshape(shape)
                 return try importing { () throws(ShapeError) in [try g.append(op, x, name: node.name)] }

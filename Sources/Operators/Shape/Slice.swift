@@ -90,11 +90,8 @@ public struct Slice: Operator {
                 node, g throws(ONNXImportError) in
                 let x = try node.required(0), shape = g.type(of: x).shape
                 func list(_ index: Int, _ attribute: String) throws(ONNXImportError) -> [Int]? {
-                    guard let operand = node.input(index) else { return try node.ints(attribute) }
-                    guard let literal = g.constant(of: operand) else {
-                        throw .unsupported("Slice with bounds that are not constant")
-                    }
-                    return literal.integers.map { Int($0) }
+                    guard node.input(index) != nil else { return try node.ints(attribute) }
+                    return try node.integers(index, in: g, called: attribute)
                 }
                 guard let starts = try list(1, "starts"), let ends = try list(2, "ends") else {
                     throw .malformed("starts and ends are missing")
@@ -112,8 +109,7 @@ public struct Slice: Operator {
                     }
                     let size = shape[axis], step = steps[i]
                     func clamp(_ value: Int, _ range: ClosedRange<Int>) -> Int {
-                        let front = value < 0 ? value.addingReportingOverflow(size).partialValue : value
-                        return min(max(value == Int.min ? Int.min : front, range.lowerBound), range.upperBound)
+                        min(max(value < 0 ? value + size : value, range.lowerBound), range.upperBound)
                     }
                     let start = step > 0 ? clamp(starts[i], 0...size) : clamp(starts[i], 0...max(size - 1, 0))
                     let end = step > 0 ? clamp(ends[i], 0...size) : clamp(ends[i], -1...max(size - 1, -1))

@@ -13,6 +13,8 @@ public protocol Reduction: Operator {
     func fold(_ values: [Int64], _ element: ElementType) -> Int64
     /// C: the start of the accumulator, its update with `v`, and the result from the accumulator and the count.
     func accumulation(_ m: inout CMath, count: Int) -> (start: String, update: String, finish: String)
+    /// Whether the update adds `v` as it is, so that a long sum can be made of parts.
+    var isSum: Bool { get }
     static var elements: [ElementType] { get }
     static var onnxName: (opType: String, axesAreOperandSince: Int) { get }
     /// The opcode of the executor's kernel, where it has one.
@@ -22,6 +24,7 @@ public protocol Reduction: Operator {
 extension Reduction {
     public static var elements: [ElementType] { ElementType.numbers }
     public static var kernelCode: Int? { nil }
+    public var isSum: Bool { false }
 
     /// The axes from the front, ascending; all of them when none is named.
     func normalAxes(rank: Int) throws(ShapeError) -> [Int] {
@@ -93,15 +96,30 @@ extension Reduction {
             strides.isEmpty ? "0" : strides.enumerated().map { "\(letter)\($0) * \($1)" }.joined(separator: " + ")
         }
         let type = x[0].element.cType
+        var body = """
+            \(loops("b", inner)) {
+                    const \(type) v = x[\(offset("b", innerStrides[0]))];
+                    \(update)
+                }
+            """
+        let part = 512
+        if isSum, x[0].element.isFloatingPoint, inner.count == 1, count > 2 * part {
+            // A long sum of its own loses a digit or more to what has piled up; sums of parts do not.
+            body = """
+                for (size_t start = 0; start < \(count); start += \(part)) {
+                        const size_t end = start + \(part) < \(count) ? start + \(part) : \(count);
+                        \(type) sum = \(math.literal(0));
+                        for (size_t b0 = start; b0 < end; ++b0) sum += x[\(offset("b", innerStrides[0]))];
+                        acc += sum;
+                    }
+                """
+        }
         let code = """
             size_t o = 0;
             \(loops("a", outer)) {
                 const \(type) *restrict x = x0 + \(offset("a", outerStrides[0]));
                 \(type) acc = \(start);
-                \(loops("b", inner)) {
-                    const \(type) v = x[\(offset("b", innerStrides[0]))];
-                    \(update)
-                }
+                \(body)
                 y0[o++] = \(finish);
             }
 
@@ -153,12 +171,7 @@ public func readReduction(
 ) throws(ONNXImportError) -> [Value] {
     let x = try node.required(0), keeps = try node.int("keepdims", default: 1) != 0
     var axes = try node.ints("axes") ?? []
-    if let operand = node.input(1) {
-        guard let literal = g.constant(of: operand) else {
-            throw .unsupported("\(node.opType) with axes that are not constant")
-        }
-        axes = literal.integers.map(Int.init)
-    }
+    if node.input(1) != nil { axes = try node.integers(1, in: g, called: "axes") }
     if axes.isEmpty, try node.int("noop_with_empty_axes", default: 0) != 0 { return [x] }
     let op = make(axes, keeps)
     return try importing { () throws(ShapeError) in try g.appendAll(op, [x], name: node.name) }

@@ -194,7 +194,9 @@ extension SearchRun {
         } catch {
             throw SearchError(.output, "\(folder.c): cannot be written: \(error.localizedDescription)")
         }
-        for file in program.files { try FileWriting.replace("\(folder.c)/\(file.name)", with: file.contents) }
+        for file in program.files(for: target) {
+            try FileWriting.replace("\(folder.c)/\(file.name)", with: file.contents)
+        }
         return program
     }
 

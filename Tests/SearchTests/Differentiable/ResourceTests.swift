@@ -33,8 +33,8 @@ private struct SteppedCost {
         }
         let samples = (0..<500).map { _ in (0..<sites).map { _ in random.integer(below: operators) } }
         let features = samples.map { $0.flatMap { choice in (0..<operators).map { $0 == choice ? 1.0 : 0 } } }
-        let model = try LatencyModel(
-            features: features, latencies: samples.map(cost), ridge: 1, intercept: .regularised)
+        let model = try LinearModel(
+            features: features, values: samples.map(cost), ridge: 1, intercept: .regularised)
         surrogate = AdditiveCost(
             fixed: model.intercept,
             table: (0..<sites).map { Array(model.weights[($0 * operators)..<(($0 + 1) * operators)]) })
@@ -124,12 +124,12 @@ private struct SteppedCost {
         let features = known.map { row in row.key.choices.flatMap { x in (0..<5).map { $0 == x ? 1.0 : 0 } } }
         let times = known.map(\.value)
         var random = RandomSource(seed: 41)
-        let error = try LatencyModel.crossValidate(
-            features: features, latencies: times, folds: 5, ridge: 1, intercept: .regularised, using: &random)
+        let error = try LinearModel.crossValidate(
+            features: features, values: times, folds: 5, ridge: 1, intercept: .regularised, using: &random)
         #expect(error.meanAbsolute < 0.1 * SampleStatistics.mean(times), "\(error)")
 
         // The closed form (X'X + 1)⁻¹ X'y, by elimination.
-        let model = try LatencyModel(features: features, latencies: times, ridge: 1, intercept: .regularised)
+        let model = try LinearModel(features: features, values: times, ridge: 1, intercept: .regularised)
         let rows = features.map { $0 + [1] }, n = 16
         var matrix = (0..<n).map { i in
             (0..<n).map { j in rows.reduce(i == j ? 1.0 : 0) { $0 + $1[i] * $1[j] } }

@@ -138,17 +138,23 @@ size_t martlet_pool_scratch(const int64_t *p, int32_t parts) {
     return (size_t)(parts * places) * sizeof(float);
 }
 
-int martlet_fused_chain(const int64_t *p) {
-    ChainSizes s = chain_sizes(p, 1);
-    return martlet_fused_channels(p[1]) && martlet_fused_channels(p[24]) && s.each * (int64_t)sizeof(float) <= 900 * 1024;
+int martlet_fused_chains(const int64_t *p) {
+    if (p[0] < 1 || p[0] > MARTLET_MAX_CHAINS) return 0;
+    for (int64_t i = 0; i < p[0]; i++) {
+        const int64_t *q = p + CHAINS_HEAD + i * CHAINS_EACH;
+        if (!martlet_fused_channels(q[1]) || !martlet_fused_channels(q[CHAINS_EACH - 1])) return 0;
+    }
+    ChainsSizes s = chains_sizes(p, 1);
+    /* Further ones have to leave room for their own filters and gradients. */
+    return (p[0] == 1 ? s.each : s.each + s.shared) * (int64_t)sizeof(float) <= (p[0] == 1 ? 900 : 640) * 1024;
 }
 
-size_t martlet_normalized_chain_scratch(const int64_t *p, int32_t parts) {
-    ChainSizes s = chain_sizes(p, 0);
-    return (size_t)(s.packed + s.packed_last + parts * s.each) * sizeof(float);
+size_t martlet_normalized_chains_scratch(const int64_t *p, int32_t parts) {
+    ChainsSizes s = chains_sizes(p, 0);
+    return (size_t)(s.shared + parts * s.each) * sizeof(float);
 }
 
-size_t martlet_normalized_chain_gradient_scratch(const int64_t *p, int32_t parts) {
-    ChainSizes s = chain_sizes(p, 1);
-    return (size_t)(s.packed + s.packed_last + parts * s.each) * sizeof(float);
+size_t martlet_normalized_chains_gradient_scratch(const int64_t *p, int32_t parts) {
+    ChainsSizes s = chains_sizes(p, 1);
+    return (size_t)(s.shared + parts * s.each) * sizeof(float);
 }

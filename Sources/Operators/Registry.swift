@@ -31,7 +31,8 @@ public enum Registry {
         ConvolutionChain.self, JoinedConvolutions.self,
         // Normalisation and pooling
         BatchNorm.self, BatchNormGradient.self, BatchNormInference.self, LayerNorm.self,
-        NormalizedConv2D.self, NormalizedConv2DGradient.self, ChannelMoments.self, BatchNormScale.self,
+        NormalizedConv2D.self, NormalizedConv2DGradient.self, NormalizedChains.self, NormalizedChainsGradient.self,
+        ChannelMoments.self, BatchNormScale.self,
         BatchNormGradientScale.self, NormalizedSum.self, NormalizedDots.self,
         MaxPool2D.self, MaxPool2DGradient.self, MaxPool2DSelection.self, AveragePool2D.self, AveragePool2DGradient.self,
         GridSample.self, RoiAlign.self,

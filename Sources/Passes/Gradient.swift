@@ -83,6 +83,9 @@ extension GraphBuilder {
 extension Graph {
     /// The graph with its first output's gradients with respect to parameters behind its outputs, as `grad.NAME`.
     ///
+    /// What is computed twice, such as the pools that several edges of a cell take of one image, is merged first: its
+    /// gradients then meet before they are pulled back, once. Activations are left with whoever reads them, to be fused there.
+    ///
     /// - Parameters:
     ///   - names: the parameters; all of them when left out. One that the output does not depend on gets no gradient, so
     ///     that an optimizer cannot touch it.
@@ -91,8 +94,9 @@ extension Graph {
     public func withParameterGradients(
         _ names: Set<String>? = nil, inputs wanted: Set<String> = []
     ) throws(ShapeError) -> Graph {
+        let merged = mergingDuplicates { !($0 is any ParametricActivation) }
         var g = GraphBuilder(name: name)
-        let (results, variables) = try differentiable(in: &g, names, wanted)
+        let (results, variables) = try merged.differentiable(in: &g, names, wanted)
         let gradients = try g.gradients(of: [results[0]], wrt: variables.map(\.value))
         let found = zip(variables, gradients).compactMap { variable, gradient in
             gradient.map { (value: $0, name: "grad." + variable.name) }

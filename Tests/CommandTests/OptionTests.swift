@@ -80,6 +80,17 @@ import Testing
         #expect(terminal.output.contains("timing [##") && terminal.output.contains(" s left"), "\(terminal.output)")
     }
 
+    @Test func thePrecisionOfTrainingIsRecorded() throws {
+        let shell = try Shell()
+        try shell.writeImages()
+        let search = try shell.run(Shell.search(into: "run") + ["--precision", "bf16"])
+        #expect(search.status == 0 && search.errors.contains(" images/s"), "\(search.errors)")
+        let record = try Data(contentsOf: URL(fileURLWithPath: shell.path("run/run.json")))
+        let stored = try JSONSerialization.jsonObject(with: record) as? [String: Any]
+        let settings = try #require(stored?["configuration"] as? [String: Any])
+        #expect(settings["trainingPrecision"] as? String == "bf16")
+    }
+
     @Test func statusesAreThoseOfTheManual() throws {
         let shell = try Shell()
         try shell.writeModel(CommandTests.network) { $0[0] += 1 }
@@ -91,6 +102,12 @@ import Testing
         #expect(try shell.martlet("bench", "model.onnx", "--threads", "0").status == 64)
         #expect(try shell.martlet("search", "-o", "run", "--latency", "2 moons").status == 64)
         #expect(try shell.martlet("search", "-o", "run", "--threads", "0").status == 64)
+        for wrong in ["bf17", "f16", "BF16", ""] {
+            let refused = try shell.martlet("search", "-o", "run", "--precision", wrong)
+            #expect(refused.status == 64 && refused.errors.contains("--precision"), "\(refused.errors)")
+            #expect(refused.errors.contains("f32") && refused.errors.contains("bf16"), "\(refused.errors)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: shell.path("run")))
         // Status 5 is tested with the limits that nothing meets.
     }
 }

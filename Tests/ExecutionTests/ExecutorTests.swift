@@ -57,6 +57,17 @@ import Testing
         #expect(executor.fallbacks.map { graph.nodes[$0].op.mnemonic } == [])
     }
 
+    /// Odd channels, and those of which rows are taken eight pixels at a time.
+    @Test(arguments: [(3, 7), (16, 10)]) func runsCellsAsTheInterpreterDoes(channels: Int, side: Int) throws {
+        let step = try Case(SmallCell.network(channels: channels, side: side).withParameterGradients(), 6)
+        let joined = try step.graph.applying(fuseNormalisation, joinChains)
+        #expect(joined.nodes.contains { ($0.op as? NormalizedChainsGradient)?.convolutions.count == 4 })
+        try expectAgreement(step, "\(channels) channels")
+        let graph = try joined.applying(chooseLayout(), lowerForExecution)
+        let executor = try Executor(graph, pool: ThreadPool(threads: 2), parameters: TestParameters(step.parameters))
+        #expect(executor.fallbacks.map { graph.nodes[$0].op.mnemonic } == [])
+    }
+
     /// Images so large that fused convolutions take them in bands: too slow for the interpreter, so against the other kernels.
     @Test(arguments: [1, 2]) func fusedKernelsAgreeWithTheOthersOnBands(threads: Int) throws {
         let graph = try SmallSupernet.step(channels: 24, side: 64), random = RandomSource(seed: 8)
@@ -114,6 +125,7 @@ import Testing
         for graph in [
             step.graph, try step.graph.applying(chooseLayout(), lowerForExecution),
             try step.graph.applying(fuseNormalisation, chooseLayout(), lowerForExecution),
+            try step.graph.applying(fuseNormalisation, joinChains, chooseLayout(), lowerForExecution),
         ] {
             let single = try step.run(graph, one), double = try step.run(graph, two)
             for (index, expected) in step.expected.enumerated() {

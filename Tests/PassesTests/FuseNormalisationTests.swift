@@ -20,6 +20,39 @@ import Testing
         #expect(fused.nodes.count { ($0.op as? NormalizedConv2DGradient)?.wantsSums == true } == 2)
     }
 
+    /// Pools of one image in several mixtures are taken once, and so are their gradients, of the weighted sum.
+    @Test func sharesWhatSeveralMixturesNormalise() throws {
+        let step = try SmallCell.network(channels: 3, side: 9).withParameterGradients()
+        #expect(step.nodes.count { $0.op is MaxPool2D } == 1 && step.nodes.count { $0.op is MaxPool2DGradient } == 1)
+        let fused = try step.applying(fuseNormalisation)
+        #expect(try meaningDifference(step, fused) < 1e-9, "\(fused)")
+        #expect(try Graph(parsing: fused.description) == fused)
+        let shared = fused.nodes.compactMap { $0.op as? BatchNormGradientScale }.filter { $0.parts.count == 2 }
+        #expect(shared.count == 2)
+        // The products of both gradients with the pool are those of the mixtures.
+        #expect(fused.nodes.count { $0.op is NormalizedDots } == 2)
+    }
+
+    @Test func joinsSeparableConvolutionsOfOneImage() throws {
+        let step = try SmallCell.network(channels: 3, side: 9).withParameterGradients(),
+            fused = try step.applying(fuseNormalisation)
+        let joined = try fused.applying(joinChains)
+        #expect(try meaningDifference(step, joined) < 1e-9, "\(joined)")
+        #expect(try Graph(parsing: joined.description) == joined)
+        #expect(try joined.applying(joinChains).description == joined.description)
+        #expect(joined.outputNames == step.outputNames)
+        func counts(_ graph: Graph) -> (forward: [Int], backward: [Int]) {
+            (
+                graph.nodes.compactMap { ($0.op as? NormalizedChains)?.convolutions.count },
+                graph.nodes.compactMap { ($0.op as? NormalizedChainsGradient)?.convolutions.count }
+            )
+        }
+        #expect(counts(fused) == ([1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]))
+        // The second half of each edge's separable convolution stands alone.
+        #expect(counts(joined) == ([4, 1, 1], [1, 1, 4]))
+        #expect(joined.nodes.count < fused.nodes.count)
+    }
+
     @Test func secondDerivativesAreThoseOfTheDecomposition() throws {
         var g = GraphBuilder(name: "second")
         let x = g.input("x", .f32(3, 2, 3, 3)), w = g.input("w", .f32(2, 2, 1, 1))

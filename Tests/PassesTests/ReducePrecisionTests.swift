@@ -12,16 +12,16 @@ import Testing
         #expect(try Graph(parsing: reduced.description) == reduced)
         var marked = 0
         for node in reduced.nodes {
-            let (filter, precision, isChain): (Value, ElementType, Bool)
+            let (filter, precision): (Value, ElementType)
             switch node.op {
-            case let op as NormalizedConv2D: (filter, precision, isChain) = (node.operands[1], op.precision, op.isChain)
+            case let op as NormalizedConv2D: (filter, precision) = (node.operands[1], op.precision)
             case let op as NormalizedConv2DGradient:
-                (filter, precision, isChain) = (node.operands[2], op.precision, op.isChain)
+                (filter, precision) = (node.operands[2], op.precision)
             default: continue
             }
             let shape = reduced.type(of: filter).shape
             // The image has three channels, a depthwise filter one.
-            let isPaired = !isChain && shape[0].isMultiple(of: 2) && shape[1].isMultiple(of: 2)
+            let isPaired = shape[0].isMultiple(of: 2) && shape[1].isMultiple(of: 2)
             #expect((precision == .bf16) == isPaired, "\(node.op) \(shape)")
             marked += isPaired ? 1 : 0
         }

@@ -65,6 +65,45 @@ import Training
         }
     }
 
+    /// The record holds what the products of training were of, a resumed run keeps it, and it reaches the kernels; both kinds of
+    /// training say how fast they are and how long they still take.
+    @Test func thePrecisionIsTheRunsAndProgressTellsSpeedAndTimeLeft() throws {
+        try withTemporaryFolder { path in
+            var weights: Set<Data> = []
+            for precision in [ExecutionSettings.Precision.f32, .bf16] {
+                var configuration = toy
+                configuration.trainingPrecision = precision
+                (configuration.supernet.epochs, configuration.retraining.epochs) = (1, 1)
+                let folder = "\(path)/\(precision.rawValue)"
+                let run = try SearchRun(configuration, folder: folder, cache: path + "/cache")
+                var reports: [SearchProgress] = []
+                let record = try run.execute { reports.append($0) }
+                #expect(record.configuration?.trainingPrecision == precision)
+                let file = try Data(contentsOf: URL(filePath: run.folder.record))
+                let stored = try #require(try JSONSerialization.jsonObject(with: file) as? [String: Any])
+                let settings = try #require(stored["configuration"] as? [String: Any])
+                #expect(settings["trainingPrecision"] as? String == precision.rawValue)
+                for phase in ["supernet training", "retraining"] {
+                    let found = reports.filter { $0.phase == phase && $0.text.contains("images/s") }
+                    #expect(found.count > 10, "\(phase)")
+                    for report in found.dropFirst() where report.done < report.total {
+                        #expect(try #require(report.remaining) > 0)
+                        // "…, 3100 images/s, …"
+                        let words = report.text.split(separator: " ")
+                        let at = try #require(words.firstIndex(of: "images/s,"))
+                        #expect((Int(words[at - 1]) ?? 0) > 0, "\(report.text)")
+                    }
+                    #expect(found.last?.remaining == 0)
+                }
+                weights.insert(try Data(contentsOf: URL(filePath: run.folder.weights)))
+                let again = try SearchRun(resuming: folder, cache: path + "/cache")
+                #expect(again.configuration.trainingPrecision == precision)
+            }
+            // Rounded operands end elsewhere.
+            #expect(weights.count == 2)
+        }
+    }
+
     @Test func limitsThatNothingMeetsEndTheRunBeforeTraining() throws {
         try withTemporaryFolder { path in
             var configuration = toy

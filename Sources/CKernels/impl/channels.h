@@ -212,20 +212,20 @@ APART void totals_flush(Totals *t, int64_t rows, int64_t C) {
     memset(t->first, 0, (size_t)(2 * round_up(WIDE(C), 16)) * sizeof(float));
 }
 
-/* Mean and variance of all parts' rows, each part having summed less a centre of its own. */
-static void totals_moments(const MartletCall *call, float *(*part)(const MartletCall *, int64_t), int64_t C, float *mean,
-                           float *variance) {
+/* Mean and variance of all parts' rows, each part having summed less a centre of its own. The totals of the parts lie `each`
+ * floats apart. */
+static void totals_moments(const MartletCall *call, float *totals, int64_t each, int64_t C, float *mean, float *variance) {
     Span s = span_of(call, C, 1);
     for (int64_t c = s.from; c < s.to; c++) {
         double rows = 0, sum = 0, square = 0;
         for (int64_t i = 0; i < call->parts; i++) {
-            Totals t = totals_at(part(call, i), C);
+            Totals t = totals_at(totals + i * each, C);
             rows += t.rows[0];
             sum += t.sum[c] + t.rows[0] * (double)t.centre[c];
         }
         double mu = sum / rows;
         for (int64_t i = 0; i < call->parts; i++) {
-            Totals t = totals_at(part(call, i), C);
+            Totals t = totals_at(totals + i * each, C);
             if (t.rows[0] == 0) continue;
             double shifted = t.sum[c] / t.rows[0], away = shifted + (double)t.centre[c] - mu;
             square += max_real(0, t.product[c] - t.sum[c] * shifted) + t.rows[0] * away * away;
@@ -236,12 +236,12 @@ static void totals_moments(const MartletCall *call, float *(*part)(const Martlet
 }
 
 /* Sums of all parts, whose centres are equal, as [2, C]. */
-static void totals_sums(const MartletCall *call, float *(*part)(const MartletCall *, int64_t), int64_t C, float *sums) {
+static void totals_sums(const MartletCall *call, float *totals, int64_t each, int64_t C, float *sums) {
     Span s = span_of(call, C, 1);
     for (int64_t c = s.from; c < s.to; c++) {
         double a = 0, b = 0;
         for (int64_t i = 0; i < call->parts; i++) {
-            Totals t = totals_at(part(call, i), C);
+            Totals t = totals_at(totals + i * each, C);
             a += t.sum[c];
             b += t.product[c];
         }

@@ -53,10 +53,12 @@ INLINE float *part_scratch(const MartletCall *call, int64_t shared, int64_t each
 
 /* ---- depthwise, G = C = O: rows of the image as they lie in memory, all channels of a few pixels at a time ---- */
 
-/* M outputs of one channel vector, `step` floats apart in the source: acc[j] = first + sum over taps of w[t.b] src[t.a + j step]. */
+/* M outputs of one channel vector, `step` floats apart in the source: first + sum over taps of w[t.b] src[t.a + j step], and what y
+ * holds where `add`. */
 #define DEFINE_DEPTHWISE(M, NAME, LOAD, STORE)                                                                             \
     INLINE void depthwise_##M##_##NAME(const float *restrict src, int64_t step, const Tap *restrict taps, int64_t count,   \
-                                       const float *restrict w, V first, float *restrict y, int64_t ldy, int64_t lanes) {  \
+                                       const float *restrict w, V first, int add, float *restrict y, int64_t ldy,         \
+                                       int64_t lanes) {                                                                    \
         V acc[M];                                                                                                          \
         const float *restrict src3 = src + 3 * step, *restrict src6 = src3 + 3 * step;                                     \
         (void)lanes, (void)src3, (void)src6;                                                                               \
@@ -66,6 +68,7 @@ INLINE float *part_scratch(const MartletCall *call, int64_t shared, int64_t each
             int64_t at = taps[t].a;                                                                                        \
             UNROLL for (int j = 0; j < M; j++) acc[j] += wt * LOAD((j < 3 ? src : j < 6 ? src3 : src6) + (at + j % 3 * step)); \
         }                                                                                                                  \
+        if (add) UNROLL for (int j = 0; j < M; j++) acc[j] += LOAD(y + j * ldy);                                           \
         UNROLL for (int j = 0; j < M; j++) STORE(y + j * ldy, acc[j]);                                                     \
     }
 #define LOAD_PART(p) vload_n(p, lanes)
@@ -81,14 +84,15 @@ DEFINE_DEPTHWISE(1, part, LOAD_PART, STORE_PART)
 /* M outputs of all C channels. */
 #define DEFINE_DEPTHWISE_PIXELS(M, P)                                                                                     \
     APART void depthwise_pixels_##M(const float *restrict src, int64_t step, const Tap *restrict taps, int64_t count,     \
-                                    const float *restrict w, const float *restrict bias, float *restrict y, int64_t ldy, int64_t C) { \
+                                    const float *restrict w, const float *restrict bias, int add, float *restrict y,      \
+                                    int64_t ldy, int64_t C) {                                                             \
         int64_t c = 0;                                                                                                    \
         for (; c + VL <= C; c += VL)                                                                                      \
-            depthwise_##M##_full(src + c, step, taps, count, w + c, bias ? vload(bias + c) : (V){0}, y + c, ldy, VL);     \
+            depthwise_##M##_full(src + c, step, taps, count, w + c, bias ? vload(bias + c) : (V){0}, add, y + c, ldy, VL); \
         if (c == C) return;                                                                                               \
         V first = bias ? vload_n(bias + c, C - c) : (V){0};                                                               \
         for (int64_t j = 0; j < M; j += P)                                                                                \
-            depthwise_##P##_part(src + c + j * step, step, taps, count, w + c, first, y + c + j * ldy, ldy, C - c);       \
+            depthwise_##P##_part(src + c + j * step, step, taps, count, w + c, first, add, y + c + j * ldy, ldy, C - c);  \
     }
 DEFINE_DEPTHWISE_PIXELS(8, 4)
 DEFINE_DEPTHWISE_PIXELS(4, 4)
@@ -119,16 +123,16 @@ static void depthwise_row(const float *image, int64_t W, int64_t C, const RowTap
                 int64_t x = row[t].column + j * stride;
                 if (x >= 0 && x < W) inside[found++] = (Tap){taps[t].a + j * stride * C, taps[t].b};
             }
-            depthwise_pixels_1(image, stride * C, inside, found, w, bias, y + j * ldy, ldy, C);
+            depthwise_pixels_1(image, stride * C, inside, found, w, bias, 0, y + j * ldy, ldy, C);
             j++;
             continue;
         }
         const float *src = image + j * stride * C;
         int64_t left = high - j;
-        if (left >= 8) depthwise_pixels_8(src, stride * C, taps, count, w, bias, y + j * ldy, ldy, C), j += 8;
-        else if (left >= 4) depthwise_pixels_4(src, stride * C, taps, count, w, bias, y + j * ldy, ldy, C), j += 4;
-        else if (left >= 2) depthwise_pixels_2(src, stride * C, taps, count, w, bias, y + j * ldy, ldy, C), j += 2;
-        else depthwise_pixels_1(src, stride * C, taps, count, w, bias, y + j * ldy, ldy, C), j += 1;
+        if (left >= 8) depthwise_pixels_8(src, stride * C, taps, count, w, bias, 0, y + j * ldy, ldy, C), j += 8;
+        else if (left >= 4) depthwise_pixels_4(src, stride * C, taps, count, w, bias, 0, y + j * ldy, ldy, C), j += 4;
+        else if (left >= 2) depthwise_pixels_2(src, stride * C, taps, count, w, bias, 0, y + j * ldy, ldy, C), j += 2;
+        else depthwise_pixels_1(src, stride * C, taps, count, w, bias, 0, y + j * ldy, ldy, C), j += 1;
     }
 }
 

@@ -89,12 +89,14 @@ static void fill_rows(const Fused *f, const float *x, const float *t, int is_gra
  * n outputs it made. */
 #define DEFINE_FRAMED_ROW(KW_, D_)                                                                                            \
     APART int64_t framed_row_##KW_##_##D_(const float *restrict src, int64_t step, const Tap *restrict taps, int64_t rows,     \
-                                          const float *restrict w, float *restrict y, int64_t ldy, int64_t C, int64_t n) {     \
+                                          const float *restrict w, int add, float *restrict y, int64_t ldy, int64_t C,         \
+                                          int64_t n) {                                                                         \
         int down = taps[1].a < taps[0].a;                                                                                      \
         for (int64_t c = 0; c < C; c += VL)                                                                                    \
             for (int64_t j = 0; j + 8 <= n; j += 8) {                                                                          \
                 V acc[8];                                                                                                      \
-                UNROLL for (int m = 0; m < 8; m++) acc[m] = (V){0};                                                            \
+                if (add) UNROLL for (int m = 0; m < 8; m++) acc[m] = vload(y + (j + m) * ldy + c);                             \
+                else UNROLL for (int m = 0; m < 8; m++) acc[m] = (V){0};                                                       \
                 for (int64_t r = 0; r < rows; r++) {                                                                           \
                     const Tap *restrict t = taps + r * (KW_);                                                                  \
                     const float *restrict s = src + c + j * step + t[down ? (KW_) - 1 : 0].a;                                  \
@@ -115,19 +117,19 @@ DEFINE_FRAMED_ROW(3, 2)
 DEFINE_FRAMED_ROW(5, 1)
 DEFINE_FRAMED_ROW(5, 2)
 
-/* n outputs of all C channels whose taps, in rows of KW where that is not 0, all lie inside. */
-static void framed_row(const float *src, int64_t step, const Tap *taps, int64_t count, int64_t KW, const float *w, float *y, int64_t ldy,
-                       int64_t C, int64_t n) {
+/* n outputs of all C channels whose taps, in rows of KW where that is not 0, all lie inside; added to what y holds where `add`. */
+static void framed_row(const float *src, int64_t step, const Tap *taps, int64_t count, int64_t KW, const float *w, int add, float *y,
+                       int64_t ldy, int64_t C, int64_t n) {
     int64_t j = 0;
     if ((KW == 3 || KW == 5) && C % VL == 0) {
         int64_t apart = taps[1].a > taps[0].a ? taps[1].a - taps[0].a : taps[0].a - taps[1].a;
-        if (apart == step) j = (KW == 3 ? framed_row_3_1 : framed_row_5_1)(src, step, taps, count / KW, w, y, ldy, C, n);
-        else if (apart == 2 * step) j = (KW == 3 ? framed_row_3_2 : framed_row_5_2)(src, step, taps, count / KW, w, y, ldy, C, n);
+        if (apart == step) j = (KW == 3 ? framed_row_3_1 : framed_row_5_1)(src, step, taps, count / KW, w, add, y, ldy, C, n);
+        else if (apart == 2 * step) j = (KW == 3 ? framed_row_3_2 : framed_row_5_2)(src, step, taps, count / KW, w, add, y, ldy, C, n);
     }
-    for (; j + 8 <= n; j += 8) depthwise_pixels_8(src + j * step, step, taps, count, w, 0, y + j * ldy, ldy, C);
-    if (j + 4 <= n) depthwise_pixels_4(src + j * step, step, taps, count, w, 0, y + j * ldy, ldy, C), j += 4;
-    if (j + 2 <= n) depthwise_pixels_2(src + j * step, step, taps, count, w, 0, y + j * ldy, ldy, C), j += 2;
-    if (j < n) depthwise_pixels_1(src + j * step, step, taps, count, w, 0, y + j * ldy, ldy, C);
+    for (; j + 8 <= n; j += 8) depthwise_pixels_8(src + j * step, step, taps, count, w, 0, add, y + j * ldy, ldy, C);
+    if (j + 4 <= n) depthwise_pixels_4(src + j * step, step, taps, count, w, 0, add, y + j * ldy, ldy, C), j += 4;
+    if (j + 2 <= n) depthwise_pixels_2(src + j * step, step, taps, count, w, 0, add, y + j * ldy, ldy, C), j += 2;
+    if (j < n) depthwise_pixels_1(src + j * step, step, taps, count, w, 0, add, y + j * ldy, ldy, C);
 }
 
 /* ---- forward ---- */
@@ -183,16 +185,11 @@ static void fused_forward_bands(const MartletCall *call, Fused *f, Totals *t, in
         for (int64_t j = 0; j < rows; j++) {
             const float *from = f->source + j * v->SH * pitch;
             float *to = y + j * v->OW * v->O;
-            if (f->depthwise) framed_row(from, v->SW * v->C, taps, count, v->KW, f->packed, to, v->C, v->C, v->OW);
+            if (f->depthwise) framed_row(from, v->SW * v->C, taps, count, v->KW, f->packed, 0, to, v->C, v->C, v->OW);
             else gemm_of(f->tiles, from, v->SW * C, v->OW, taps, count, K, v->taps * C, f->packed, v->O, to, v->O, 0, 0);
         }
         fused_moments(f, t, started, y, rows * v->OW);
     }
-}
-
-static float *fused_forward_part(const MartletCall *call, int64_t part) {
-    FusedSizes s = fused_sizes(call->p, 0);
-    return fused_part(call, &s, part);
 }
 
 static void normalized_conv2d(const MartletCall *call) {
@@ -203,7 +200,7 @@ static void normalized_conv2d(const MartletCall *call) {
         return;
     }
     if (call->phase == 2) {
-        totals_moments(call, fused_forward_part, f.v.O, call->out[1], call->out[2]);
+        totals_moments(call, fused_part(call, &f.s, 0), f.s.each, f.v.O, call->out[1], call->out[2]);
         return;
     }
     if (f.normalises) {
@@ -374,17 +371,12 @@ static void fused_backward_bands(const MartletCall *call, Fused *f, FusedGradien
                 for (int64_t y = y0 + r; y < y1; y += v->SH, from += gpitch) {
                     float *to = d->dx + ((n * v->H + y) * v->W + x) * v->C;
                     if (f->depthwise)
-                        framed_row(from, O, taps, count, count == v->taps ? v->KW : 0, f->packed, to, v->SW * v->C, v->C, reached);
+                        framed_row(from, O, taps, count, count == v->taps ? v->KW : 0, f->packed, 0, to, v->SW * v->C, v->C, reached);
                     else gemm_of(f->tiles, from, O, reached, taps, count, O, v->taps * O, f->packed, v->C, to, v->SW * v->C, 0, 0);
                 }
             }
         fused_slopes(f, d, (n * v->H + y0) * v->W, (y1 - y0) * v->W);
     }
-}
-
-static float *fused_backward_part(const MartletCall *call, int64_t part) {
-    FusedSizes s = fused_sizes(call->p, 1);
-    return fused_part(call, &s, part);
 }
 
 static void normalized_conv2d_gradient(const MartletCall *call) {
@@ -404,7 +396,7 @@ static void normalized_conv2d_gradient(const MartletCall *call) {
         return;
     }
     if (call->phase == 2) {
-        if (f.sums) totals_sums(call, fused_backward_part, v->C, call->out[out]);
+        if (f.sums) totals_sums(call, fused_part(call, &f.s, 0), f.s.each, v->C, call->out[out]);
         const float *partial = (const float *)call->scratch + f.s.packed + f.s.each - f.s.partial;
         if (f.depthwise) depthwise_filter_finish(call, v, partial, f.s.each, d.dw);
         else dense_filter_finish(call, v, partial, f.s.each, d.dw);

@@ -69,36 +69,77 @@ static inline FusedSizes fused_sizes(const int64_t *p, int backward) {
     return s;
 }
 
-/* A depthwise convolution with a pointwise one of p[24] outputs behind it. */
+/* Depthwise convolutions of one image, each with a pointwise one behind it. The integers of a call: how many, normalises,
+ * activation, moments (forward) or denormalises (backward), sums, wants dx; then for every one as of conv2d, and the outputs of the
+ * pointwise one. */
+enum { CHAINS_HEAD = 6, CHAINS_EACH = 20 };
+#define MARTLET_MAX_CHAINS 32
+
+/* What each of them has: filters packed for all parts, and the rest for each part. */
 typedef struct ChainSizes {
-    int64_t packed, packed_last; /* shared by all parts */
-    int64_t totals, normal, denormal, source, between, gradient, slope, partial, partial_last;
-    int64_t each, width, gradient_width;
+    int64_t packed, packed_last;
+    int64_t totals, denormal, partial, partial_last;
+    int64_t each;
 } ChainSizes;
 
-static inline ChainSizes chain_sizes(const int64_t *p, int backward) {
-    int64_t C = p[1], H = p[2], W = p[3], KH = p[5], KW = p[6], SH = p[7], SW = p[8], DH = p[9], DW = p[10], PT = p[11], PL = p[12];
-    int64_t OH = p[16], OW = p[17], K = p[24];
+static inline ChainSizes chain_sizes(const int64_t *p, const int64_t *q, int backward) {
+    int64_t C = q[1], taps = q[5] * q[6], K = q[CHAINS_EACH - 1];
     ChainSizes s = {0};
-    s.packed = KH * KW * size_up(C);
+    s.packed = taps * size_up(C);
     s.packed_last = size_up(backward ? K * size_up(C) : C * size_up(K));
-    s.normal = p[19] ? 2 * size_up(wide_size(C)) : 0;
-    s.width = (OW - 1) * SW + (KW - 1) * DW + 1;
-    s.source = size_up(((OH - 1) * SH + (KH - 1) * DH + 1) * s.width * C);
-    s.between = size_up(OH * OW * C);
     if (backward) {
-        int64_t top = size_floor(PT - (KH - 1) * DH, SH), left = size_floor(PL - (KW - 1) * DW, SW);
-        s.gradient_width = (W - 1 + PL) / SW - left + 1;
-        s.totals = p[22] ? totals_size(C) : 0;
-        s.denormal = p[21] ? 3 * size_up(wide_size(K)) : 0;
-        s.gradient = size_up(OH * OW * K);
-        s.slope = size_up(((H - 1 + PT) / SH - top + 1) * s.gradient_width * C);
-        s.partial = KH * KW * size_up(C);
+        s.denormal = p[3] ? 3 * size_up(wide_size(K)) : 0;
+        s.partial = taps * size_up(C);
         s.partial_last = size_up(K * C);
     } else {
-        s.totals = p[21] ? totals_size(K) : 0;
+        s.totals = p[3] ? totals_size(K) : 0;
     }
-    s.each = s.totals + s.normal + s.denormal + s.source + s.between + s.gradient + s.slope + s.partial + s.partial_last;
+    s.each = s.totals + s.denormal + s.partial + s.partial_last;
+    return s;
+}
+
+typedef struct ChainsSizes {
+    int64_t shared;                                         /* packed filters of all */
+    int64_t totals, normal, source, between, gradient, slope; /* of each part, in this order */
+    int64_t own, each;                                      /* behind them what each convolution has */
+    int64_t top, left, height, width;                       /* the frame of the image: rows and columns before it, in all */
+    int64_t slope_top, slope_left, slope_height, slope_width; /* the frame of the gradients of depthwise results */
+} ChainsSizes;
+
+static inline ChainsSizes chains_sizes(const int64_t *p, int backward) {
+    const int64_t *q = p + CHAINS_HEAD, *end = q + p[0] * CHAINS_EACH;
+    int64_t C = q[1], H = q[2], W = q[3], OH = q[16], OW = q[17], bottom = 0, right = 0, slope_bottom = OH, slope_right = OW, K = 0;
+    int64_t own = 0;
+    ChainsSizes s = {0};
+    for (; q < end; q += CHAINS_EACH) {
+        int64_t KH = q[5], KW = q[6], SH = q[7], SW = q[8], DH = q[9], DW = q[10], PT = q[11], PL = q[12];
+        ChainSizes one = chain_sizes(p, q, backward);
+        s.shared += one.packed + one.packed_last;
+        own += one.each;
+        K = size_max(K, q[CHAINS_EACH - 1]);
+        s.top = size_max(s.top, PT);
+        s.left = size_max(s.left, PL);
+        bottom = size_max(bottom, (OH - 1) * SH + (KH - 1) * DH + 1 - PT);
+        right = size_max(right, (OW - 1) * SW + (KW - 1) * DW + 1 - PL);
+        s.slope_top = size_min(s.slope_top, size_floor(PT - (KH - 1) * DH, SH));
+        s.slope_left = size_min(s.slope_left, size_floor(PL - (KW - 1) * DW, SW));
+        slope_bottom = size_max(slope_bottom, (H - 1 + PT) / SH + 1);
+        slope_right = size_max(slope_right, (W - 1 + PL) / SW + 1);
+    }
+    s.height = s.top + bottom;
+    s.width = s.left + right;
+    s.slope_height = slope_bottom - s.slope_top;
+    s.slope_width = slope_right - s.slope_left;
+    s.normal = p[1] ? 2 * size_up(wide_size(C)) : 0;
+    s.source = size_up(s.height * s.width * C);
+    s.between = size_up(OH * OW * C);
+    if (backward) {
+        s.totals = p[4] ? totals_size(C) : 0;
+        s.gradient = size_up(OH * OW * K);
+        s.slope = size_up(s.slope_height * s.slope_width * C);
+    }
+    s.own = s.totals + s.normal + s.source + s.between + s.gradient + s.slope;
+    s.each = s.own + own;
     return s;
 }
 #endif

@@ -2,15 +2,14 @@
 
 /* ---- moments of what no fused kernel has made ---- */
 
-static float *moments_part(const MartletCall *call, int64_t part) { return (float *)call->scratch + part * totals_size(call->p[1]); }
-
 static void channel_moments(const MartletCall *call) {
-    int64_t M = call->p[0], C = call->p[1], rows = 64 * wide_rows(C);
+    int64_t M = call->p[0], C = call->p[1], rows = 64 * wide_rows(C), each = totals_size(C);
+    float *totals = call->scratch;
     if (call->phase == 1) {
-        totals_moments(call, moments_part, C, call->out[0], call->out[1]);
+        totals_moments(call, totals, each, C, call->out[0], call->out[1]);
         return;
     }
-    Totals t = totals_at(moments_part(call, call->part), C);
+    Totals t = totals_at(totals + call->part * each, C);
     Span s = span_of(call, M, wide_rows(C));
     const float *x = call->in[0];
     totals_start(&t, s.to > s.from ? x + s.from * C : 0, C);
@@ -36,20 +35,27 @@ static void batch_norm_scale(const MartletCall *call) {
 }
 
 static void batch_norm_gradient_scale(const MartletCall *call) {
-    int64_t C = call->p[0], affine = call->p[1], rows = call->p[2], row = call->p[3], weight = call->p[4];
-    const float *sums = call->in[0], *mean = call->in[1], *variance = call->in[2], *gain = affine ? call->in[3] : 0;
-    double w = weight < 0 ? 1.0 : (double)((const float *)call->in[affine ? 4 : 3])[weight];
-    float *a = call->out[0], *b = call->out[1], *d = call->out[2];
+    int64_t C = call->p[0], affine = call->p[1], rows = call->p[2], K = call->p[3];
+    const int64_t *parts = call->p + 4;
+    const float *mean = call->in[K], *variance = call->in[K + 1], *gain = affine ? call->in[K + 2] : 0;
+    float *b = call->out[K], *d = call->out[K + 1];
     for (int64_t c = 0; c < C; c++) {
         double rstd = 1 / sqrt((double)variance[c] + call->f[0]), scale = (gain ? (double)gain[c] : 1.0) * rstd;
-        double sum = w * (double)sums[c], product = w * (double)sums[row * C + c];
+        double sum = 0, product = 0;
+        for (int64_t k = 0, in = K + 2 + affine; k < K; k++) {
+            const float *sums = call->in[k];
+            int64_t weight = parts[2 * k + 1];
+            double w = weight < 0 ? 1.0 : (double)((const float *)call->in[in++])[weight];
+            sum += w * (double)sums[c];
+            product += w * (double)sums[parts[2 * k] * C + c];
+            ((float *)call->out[k])[c] = (float)(w * scale);
+        }
         double slope = -scale * product * rstd * rstd / (double)rows;
-        a[c] = (float)(w * scale);
         b[c] = (float)slope;
         d[c] = (float)(-scale * sum / (double)rows - slope * (double)mean[c]);
         if (affine) {
-            ((float *)call->out[3])[c] = (float)(product * rstd);
-            ((float *)call->out[4])[c] = (float)sum;
+            ((float *)call->out[K + 2])[c] = (float)(product * rstd);
+            ((float *)call->out[K + 3])[c] = (float)sum;
         }
     }
 }

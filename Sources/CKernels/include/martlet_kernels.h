@@ -71,15 +71,20 @@ size_t martlet_batch_norm_scratch(int64_t channels, int32_t parts);
  *                                p: as conv2d, normalises activation denormalises sums wantsInput bf16     f: a b
  *                                phases 3    scratch martlet_normalized_conv2d_gradient_scratch
  *                                bf16 (groups 1, C and O even): operands of products are rounded to bf16, sums are f32
- *   normalized_chain             x, w, u[, scale, shift] -> y[, mean, variance]      conv2d by w depthwise, then by u pointwise
- *   normalized_chain_gradient    g, x, w, u[, t, a, b, d][, scale, shift][, mean] -> [dx,] dw, du[, sums [2, C]]
- *                                as the two above, p having the outputs of the pointwise convolution at the end, for images of which
- *                                martlet_fused_chain(p)    scratch martlet_normalized_chain[_gradient]_scratch
+ *   normalized_chains            x[, scale, shift], K times: w, u -> K times: y[, mean, variance]
+ *                                conv2d of act(scale x + shift) by w, depthwise, then by u, pointwise
+ *                                p: K normalises activation moments 0 0, then K times: as conv2d, and the outputs of u    f: a b
+ *                                phases 3 with moments, else 2    scratch martlet_normalized_chains_scratch
+ *   normalized_chains_gradient   x[, scale, shift][, mean], K times: g, w, u[, t, a, b, d] -> [dx,] K times: dw, du[, sums [2, C]]
+ *                                p: K normalises activation denormalises sums wantsInput, then as above    f: a b    phases 3
+ *                                dx is the sum over all K    scratch martlet_normalized_chains_gradient_scratch
+ *                                both for p, as of the gradient, of which martlet_fused_chains(p)
  *   channel_moments              x -> mean, variance        p: M C    phases 2    scratch martlet_channel_moments_scratch(C, parts)
  *   batch_norm_scale             mean, variance[, gain, bias] -> scale, shift         p: C affine    f: epsilon
- *   batch_norm_gradient_scale    sums, mean, variance[, gain][, w] -> a, b, d[, dgain, dbias]
- *                                p: C affine M row weight (-1: none)    f: epsilon
- *                                x's gradient is a g + b x + d, when that of the normalised x is w[weight] g; products in `row` of sums
+ *   batch_norm_gradient_scale    K sums, mean, variance[, gain], w of the parts that have one -> K a, b, d[, dgain, dbias]
+ *                                p: C affine M K, then for every part: row weight (-1: none)    f: epsilon
+ *                                x's gradient is the sum of a g, and b x + d, when that of the normalised x is the sum of w[weight] g;
+ *                                the products of each g are in `row` of its sums
  *   normalized_sum               for every term: x[, scale, shift][, w]  -> y = act(sum of w[i] (scale x + shift))
  *                                p: K M C activation, then K times: flags (1: scaled, 2: weighted) i    f: a b
  *                                scratch martlet_normalized_sum_scratch(K, C, parts)
@@ -91,9 +96,9 @@ size_t martlet_batch_norm_scratch(int64_t channels, int32_t parts);
 int martlet_fused_channels(int64_t channels);
 size_t martlet_normalized_conv2d_scratch(const int64_t *p, int32_t parts);
 size_t martlet_normalized_conv2d_gradient_scratch(const int64_t *p, int32_t parts);
-int martlet_fused_chain(const int64_t *p);
-size_t martlet_normalized_chain_scratch(const int64_t *p, int32_t parts);
-size_t martlet_normalized_chain_gradient_scratch(const int64_t *p, int32_t parts);
+int martlet_fused_chains(const int64_t *p);
+size_t martlet_normalized_chains_scratch(const int64_t *p, int32_t parts);
+size_t martlet_normalized_chains_gradient_scratch(const int64_t *p, int32_t parts);
 size_t martlet_channel_moments_scratch(int64_t channels, int32_t parts);
 size_t martlet_normalized_sum_scratch(int64_t terms, int64_t channels, int32_t parts);
 size_t martlet_normalized_dots_scratch(int64_t terms, int64_t channels, int32_t parts);
@@ -217,7 +222,7 @@ size_t martlet_cross_entropy_scratch(int64_t classes, int32_t parts);
     X(dropout) X(sgd) X(adam) X(blend)                                                                  \
     X(normalized_conv2d) X(normalized_conv2d_gradient) X(channel_moments) X(batch_norm_scale)           \
     X(batch_norm_gradient_scale) X(normalized_sum) X(normalized_dots)                                     \
-    X(normalized_chain) X(normalized_chain_gradient)
+    X(normalized_chains) X(normalized_chains_gradient)
 
 void martlet_conv2d(const MartletCall *);
 void martlet_conv2d_input_gradient(const MartletCall *);
@@ -252,8 +257,8 @@ void martlet_adam(const MartletCall *);
 void martlet_blend(const MartletCall *);
 void martlet_normalized_conv2d(const MartletCall *);
 void martlet_normalized_conv2d_gradient(const MartletCall *);
-void martlet_normalized_chain(const MartletCall *);
-void martlet_normalized_chain_gradient(const MartletCall *);
+void martlet_normalized_chains(const MartletCall *);
+void martlet_normalized_chains_gradient(const MartletCall *);
 void martlet_channel_moments(const MartletCall *);
 void martlet_batch_norm_scale(const MartletCall *);
 void martlet_batch_norm_gradient_scale(const MartletCall *);

@@ -77,67 +77,93 @@ public struct BatchNormScale: Operator {
     ]
 }
 
-/// The coefficients of batch normalisation's gradient: the gradient of `x` is `a · g + b · x + d` where that of the normalised
-/// `x` is `w · g`.
+/// The coefficients of batch normalisation's gradient: the gradient of `x` is `Σ a[k] · g[k] + b · x + d` where that of the
+/// normalised `x` is `Σ w[k] · g[k]`, as of an image that stands in several mixtures.
 ///
-/// `sums` holds the sum of `g` in its first row, and that of `g · (x - mean)` in row `row`; `w` is element `weight` of the last
-/// operand, 1 where `weight` is negative.
+/// `sums[k]` holds the sum of `g[k]` in its first row, and that of `g[k] · (x - mean)` in row `row` of its part; `w[k]` is element
+/// `weight` of its vector, 1 where `weight` is negative.
 ///
-/// - Shapes: `sums: [rows, C], mean, variance: [C], gain: [C] (optional), w: [K] (optional) → a, b, d: [C]`, with a gain also
-///   its gradient and that of the bias.
+/// - Shapes: for every part `sums: [rows, C]`, `mean, variance: [C], gain: [C]` (optional), for every weighted part `w: [any]`
+///   `→` for every part `a: [C]`, `b, d: [C]`, with a gain also its gradient and that of the bias.
 public struct BatchNormGradientScale: Operator {
+    /// Where the sums of one gradient lie.
+    public struct Part: Codable, Hashable, Sendable {
+        public var row = 1
+        public var weight = -1
+
+        public init(row: Int = 1, weight: Int = -1) { (self.row, self.weight) = (row, weight) }
+    }
+
     public static let mnemonic = "batch_norm_gradient_scale"
     public var epsilon = 1e-5
     /// How many elements a channel has.
     public var count = 1
-    public var row = 1
+    public var parts = [Part()]
     public var isAffine = false
-    public var weight = -1
 
     public init() {}
-    public init(epsilon: Double, count: Int, row: Int, isAffine: Bool, weight: Int = -1) {
-        (self.epsilon, self.count, self.row, self.isAffine, self.weight) = (epsilon, count, row, isAffine, weight)
+    public init(epsilon: Double, count: Int, parts: [Part], isAffine: Bool) {
+        (self.epsilon, self.count, self.parts, self.isAffine) = (epsilon, count, parts, isAffine)
     }
 
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
-        let operands = 3 + (isAffine ? 1 : 0) + (weight >= 0 ? 1 : 0)
-        guard x.count == operands, x[0].rank == 2, row < x[0].shape[0], row > 0, count > 0,
-            x[1...(isAffine ? 3 : 2)].allSatisfy({ $0 == x[0].with(shape: [x[0].shape[1]]) }),
-            weight < 0 || (x[operands - 1].rank == 1 && weight < x[operands - 1].shape[0])
+        let n = parts.count, weighted = parts.filter { $0.weight >= 0 }
+        let vectors = n + (isAffine ? 3 : 2)
+        guard n > 0, count > 0, x.count == vectors + weighted.count, x[n].rank == 1,
+            x[n..<vectors].allSatisfy({ $0 == x[n] }),
+            zip(parts, x).allSatisfy({ part, sums in
+                sums.rank == 2 && part.row > 0 && sums == x[n].with(shape: [sums.shape[0], x[n].shape[0]])
+                    && part.row < sums.shape[0]
+            }), zip(weighted, x[vectors...]).allSatisfy({ $1.rank == 1 && $0.weight < $1.shape[0] })
         else {
             throw ShapeError("batch_norm_gradient_scale expects sums, mean, variance and what is named, found \(x)")
         }
-        return [TensorType](repeating: try x[1].requireFloat(for: self), count: isAffine ? 5 : 3)
+        return [TensorType](repeating: try x[n].requireFloat(for: self), count: n + (isAffine ? 4 : 2))
     }
     public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {
-        let c = g.type(of: x[1]).shape[0], rows = g.type(of: x[0]).shape[0]
-        func line(_ index: Int, _ g: inout GraphBuilder) throws(ShapeError) -> Value {
-            try g.append(Reshape([c]), g.append(Slice(axis: 0, start: index, size: 1, of: [rows, c]), x[0]))
+        let n = parts.count, (mean, variance) = (x[n], x[n + 1])
+        let c = g.type(of: mean).shape[0]
+        let rstd = try g.append(
+            Reciprocal(), g.append(Sqrt(), g.append(Add(), variance, g.constant(epsilon, like: variance))))
+        let scale = isAffine ? try g.append(Multiply(), rstd, x[n + 2]) : rstd
+        var sum: Value?, product: Value?
+        var a: [Value] = [], weights = x[(n + (isAffine ? 3 : 2))...]
+        for (part, sums) in zip(parts, x) {
+            let rows = g.type(of: sums).shape[0]
+            var factor: Value?
+            if part.weight >= 0, let w = weights.popFirst() {
+                factor = try g.append(Slice(axis: 0, start: part.weight, size: 1, of: g.type(of: w).shape), w)
+            }
+            func weighted(_ value: Value, _ g: inout GraphBuilder) throws(ShapeError) -> Value {
+                guard let factor else { return value }
+                return try g.append(Multiply(), value, factor)
+            }
+            func add(_ row: Int, to known: Value?, _ g: inout GraphBuilder) throws(ShapeError) -> Value {
+                let line = try g.append(
+                    Reshape([c]), g.append(Slice(axis: 0, start: row, size: 1, of: [rows, c]), sums))
+                let term = try weighted(line, &g)
+                guard let known else { return term }
+                return try g.append(Add(), known, term)
+            }
+            sum = try add(0, to: sum, &g)
+            product = try add(part.row, to: product, &g)
+            a.append(try weighted(scale, &g))
         }
-        var sum = try line(0, &g), product = try line(row, &g)
-        var factor: Value?
-        if weight >= 0, let w = x.last {
-            let scalar = try g.append(Slice(axis: 0, start: weight, size: 1, of: g.type(of: w).shape), w)
-            factor = scalar
-            sum = try g.append(Multiply(), sum, scalar)
-            product = try g.append(Multiply(), product, scalar)
-        }
-        let rstd = try g.append(Reciprocal(), g.append(Sqrt(), g.append(Add(), x[2], g.constant(epsilon, like: x[2]))))
-        let scale = isAffine ? try g.append(Multiply(), rstd, x[3]) : rstd
+        guard let sum, let product else { return nil }
         // A quotient: whole numbers are exact in every type.
-        let share = try g.append(Divide(), scale, g.constant(-Double(count), like: x[1]))
+        let share = try g.append(Divide(), scale, g.constant(-Double(count), like: mean))
         let normal = try g.append(Multiply(), product, rstd)
         let b = try g.append(Multiply(), g.append(Multiply(), normal, rstd), share)
-        let d = try g.append(Subtract(), g.append(Multiply(), share, sum), g.append(Multiply(), b, x[1]))
-        let a = try factor.map { factor throws(ShapeError) in try g.append(Multiply(), scale, factor) } ?? scale
-        return isAffine ? [a, b, d, normal, sum] : [a, b, d]
+        let d = try g.append(Subtract(), g.append(Multiply(), share, sum), g.append(Multiply(), b, mean))
+        return a + [b, d] + (isAffine ? [normal, sum] : [])
     }
     public var isTrainingOnly: Bool { true }
     public func macs(_ x: [TensorType], _ y: [TensorType]) -> Int? { 0 }
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
         guard x.allSatisfy({ $0.element == .f32 }) else { return nil }
         var call = KernelCall(
-            martlet_batch_norm_gradient_scale, integers: [x[1].count, isAffine ? 1 : 0, count, row, weight],
+            martlet_batch_norm_gradient_scale,
+            integers: [y[0].count, isAffine ? 1 : 0, count, parts.count] + parts.flatMap { [$0.row, $0.weight] },
             reals: [epsilon])
         call.isParallel = false
         return call
@@ -145,13 +171,22 @@ public struct BatchNormGradientScale: Operator {
 
     public static let specimens = [
         Specimen(
-            BatchNormGradientScale(epsilon: 1e-3, count: 12, row: 2, isAffine: true, weight: 1),
+            BatchNormGradientScale(epsilon: 1e-3, count: 12, parts: [.init(row: 2, weight: 1)], isAffine: true),
             operands: [
                 .uniform(.f32(3, 5), -2...2), .uniform(.f32(5), -1...1), .uniform(.f32(5), 0.5...2),
                 .uniform(.f32(5), -2...2), .uniform(.f32(3), -2...2),
             ]),
         Specimen(
-            BatchNormGradientScale(epsilon: 1e-5, count: 7, row: 1, isAffine: false),
+            BatchNormGradientScale(epsilon: 1e-5, count: 7, parts: [.init()], isAffine: false),
             operands: [.uniform(.f32(2, 4), -2...2), .uniform(.f32(4), -1...1), .uniform(.f32(4), 0.5...2)]),
+        Specimen(
+            BatchNormGradientScale(
+                epsilon: 1e-5, count: 9, parts: [.init(row: 1, weight: 2), .init(), .init(row: 3, weight: 0)],
+                isAffine: true),
+            operands: [
+                .uniform(.f32(2, 4), -2...2), .uniform(.f32(3, 4), -2...2), .uniform(.f32(4, 4), -2...2),
+                .uniform(.f32(4), -1...1), .uniform(.f32(4), 0.5...2), .uniform(.f32(4), -2...2),
+                .uniform(.f32(3), -2...2), .uniform(.f32(2), -2...2),
+            ]),
     ]
 }

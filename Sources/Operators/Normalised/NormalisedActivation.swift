@@ -54,6 +54,24 @@ extension GraphBuilder {
         return try append(Add(), product, append(Reshape(channels), shift))
     }
 
+    /// `a · g + b · t + d` by channel.
+    mutating func denormalised(
+        _ g: Value, _ t: Value, _ a: Value, _ b: Value, _ d: Value
+    ) throws(ShapeError) -> Value {
+        let channels = [type(of: a).shape[0], 1, 1]
+        return try append(Add(), append(Multiply(), g, append(Reshape(channels), a)), scaled(t, b, d))
+    }
+
+    /// The sums `[2, C]` by channel of `dx` and of its product with `x - mean`.
+    mutating func centredSums(_ dx: Value, of x: Value, mean: Value) throws(ShapeError) -> Value {
+        let c = type(of: mean).shape[0]
+        let centred = try append(Subtract(), x, append(Reshape([c, 1, 1]), mean))
+        let sum = try append(ReduceSum(axes: [0, 2, 3]), dx)
+        let product = try append(ReduceSum(axes: [0, 2, 3]), append(Multiply(), dx, centred))
+        let rows = [try append(Reshape([1, c]), sum), try append(Reshape([1, c]), product)]
+        return try appendAll(Concat(axis: 0), rows)[0]
+    }
+
     /// `x` with every number rounded to another type, in its own.
     mutating func rounded(_ x: Value, to element: ElementType) throws(ShapeError) -> Value {
         let own = type(of: x).element

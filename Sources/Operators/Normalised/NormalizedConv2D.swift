@@ -4,10 +4,10 @@ import IR
 /// A convolution of a normalised, activated image, with the moments of its result: `y = conv2d(f(scale · x + shift), w)`.
 ///
 /// Made by the pass that fuses normalisation; the meaning is the decomposition. The image's normalisation is
-/// optional, as are the function, the moments, and a pointwise convolution `u` behind a depthwise `w`. With the precision
-/// `bf16`, image and filter are rounded to it before they are multiplied; the sums stay `f32`.
+/// optional, as are the function and the moments. With the precision `bf16`, image and filter are rounded to it before they are
+/// multiplied; the sums stay `f32`.
 ///
-/// - Shapes: `x: [N, C, H, W], w: [K, C/g, R, S], u: [K, C, 1, 1], scale, shift: [C] → y: [N, K, H', W'], mean, variance: [K]`.
+/// - Shapes: `x: [N, C, H, W], w: [K, C/g, R, S], scale, shift: [C] → y: [N, K, H', W'], mean, variance: [K]`.
 public struct NormalizedConv2D: Operator {
     public static let mnemonic = "normalized_conv2d"
     public var convolution = Conv2D()
@@ -15,18 +15,15 @@ public struct NormalizedConv2D: Operator {
     public var activation = NormalisedActivation()
     /// Whether mean and (biased) variance of the result are results, too.
     public var moments = false
-    /// Whether a pointwise convolution follows.
-    public var isChain = false
     /// What the operands of products are rounded to.
     public var precision = ElementType.f32
 
     public init() {}
     public init(
-        _ convolution: Conv2D, normalizes: Bool, activation: NormalisedActivation, moments: Bool, isChain: Bool = false,
+        _ convolution: Conv2D, normalizes: Bool, activation: NormalisedActivation, moments: Bool,
         precision: ElementType = .f32
     ) {
         self.convolution = convolution
-        self.isChain = isChain
         self.precision = precision
         self.normalizes = normalizes
         self.activation = activation
@@ -35,14 +32,12 @@ public struct NormalizedConv2D: Operator {
 
     public var layoutRule: LayoutRule { .images(operands: [0], results: [0]) }
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
-        let filters = isChain ? 2 : 1
-        let x = try x.expect((normalizes ? 3 : 1) + filters, for: self)
-        var y = try convolution.infer(Array(x.prefix(2)))[0]
-        try convolution.check(precision, isChain: isChain, for: self)
-        if isChain { y = try Conv2D().infer([y, x[2]])[0] }
+        let x = try x.expect(normalizes ? 4 : 2, for: self)
+        let y = try convolution.infer(Array(x.prefix(2)))[0]
+        try convolution.check(precision, for: self)
         _ = try activation.makeOperator()
         let channels = x[0].with(shape: [x[0].shape[1]])
-        guard x.dropFirst(1 + filters).allSatisfy({ $0 == channels }) else {
+        guard x.dropFirst(2).allSatisfy({ $0 == channels }) else {
             throw ShapeError(
                 "normalized_conv2d: scale and shift of \(x[0]) should be \(channels), found \(x.suffix(2))")
         }
@@ -53,21 +48,12 @@ public struct NormalizedConv2D: Operator {
         var image = x[0]
         if normalizes { image = try g.scaled(image, x[x.count - 2], x[x.count - 1]) }
         image = try g.rounded(activation.apply(image, in: &g), to: precision)
-        var y = try g.append(convolution, image, g.rounded(x[1], to: precision))
-        if isChain { y = try g.append(Conv2D(), y, x[2]) }
+        let y = try g.append(convolution, image, g.rounded(x[1], to: precision))
         return moments ? [y] + (try g.appendAll(ChannelMoments(), [y])) : [y]
     }
     public var isTrainingOnly: Bool { true }
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
         let flags = [normalizes ? 1 : 0, activation.code, moments ? 1 : 0, 0, 0]
-        if isChain {
-            guard let integers = convolution.chainIntegers(image: x[0], filter: x[1], x[2], output: y[0], flags) else {
-                return nil
-            }
-            return KernelCall(
-                martlet_normalized_chain, integers: integers, reals: activation.reals, phases: moments ? 3 : 2
-            ) { martlet_normalized_chain_scratch($0, Int32($1)) }
-        }
         guard let integers = convolution.fusedIntegers(image: x[0], filter: x[1], output: y[0], precision) else {
             return nil
         }
@@ -97,16 +83,6 @@ public struct NormalizedConv2D: Operator {
         Specimen(
             NormalizedConv2D(Conv2D(kernel: 1, stride: 2), normalizes: true, activation: .init(), moments: false),
             on: .f32(1, 3, 5, 5), .f32(2, 3, 1, 1), .f32(3), .f32(3)),
-        Specimen(
-            NormalizedConv2D(
-                Conv2D(kernel: 5, stride: 2, dilation: 2, groups: 3), normalizes: true, activation: .init(),
-                moments: true,
-                isChain: true), on: .f32(2, 3, 9, 8), .f32(3, 1, 5, 5), .f32(4, 3, 1, 1), .f32(3), .f32(3)),
-        Specimen(
-            NormalizedConv2D(
-                Conv2D(kernel: 3, groups: 5), normalizes: false, activation: .init(of: Relu()), moments: true,
-                isChain: true),
-            on: .f32(3, 5, 4, 4), .f32(5, 1, 3, 3), .f32(5, 5, 1, 1), differentiable: false),
         Specimen(
             NormalizedConv2D(
                 Conv2D(kernel: 3), normalizes: true, activation: .init(of: Relu()), moments: true, precision: .bf16),
@@ -139,29 +115,27 @@ public struct NormalizedConv2DGradient: Operator {
     public var denormalizes = false
     public var wantsInput = true
     public var wantsSums = false
-    /// Whether a pointwise convolution follows: its filter `u` stands behind `w`, and its gradient behind that of `w`.
-    public var isChain = false
     /// What `dy`, image and filter are rounded to before they are multiplied.
     public var precision = ElementType.f32
 
     public init() {}
 
     public var layoutRule: LayoutRule {
-        .images(operands: denormalizes ? [0, 1, isChain ? 4 : 3] : [0, 1], results: wantsInput ? [0] : [])
+        .images(operands: denormalizes ? [0, 1, 3] : [0, 1], results: wantsInput ? [0] : [])
     }
     /// The operands by their parts.
     private func parts<T>(_ x: [T]) throws(ShapeError) -> (
-        g: T, x: T, w: T, u: T?, denormal: [T], normal: [T], mean: T?
+        g: T, x: T, w: T, denormal: [T], normal: [T], mean: T?
     ) {
         let (denormal, normal) = (denormalizes ? 4 : 0, normalizes ? 2 : 0)
-        let first = isChain ? 4 : 3, count = first + denormal + normal + (wantsSums ? 1 : 0)
+        let first = 3, count = first + denormal + normal + (wantsSums ? 1 : 0)
         guard x.count == count, wantsInput || !wantsSums, normalizes || !wantsSums else {
             throw ShapeError(
                 "normalized_conv2d_gradient expects \(count) operands, and sums with a normalised image alone; found \(x.count)"
             )
         }
         return (
-            x[0], x[1], x[2], isChain ? x[3] : nil, Array(x[first..<first + denormal]),
+            x[0], x[1], x[2], Array(x[first..<first + denormal]),
             Array(x[first + denormal..<first + denormal + normal]),
             wantsSums ? x[count - 1] : nil
         )
@@ -169,9 +143,8 @@ public struct NormalizedConv2DGradient: Operator {
     public func infer(_ x: [TensorType]) throws(ShapeError) -> [TensorType] {
         let p = try parts(x)
         _ = try activation.makeOperator()
-        var y = try convolution.infer([p.x, p.w])[0]
-        try convolution.check(precision, isChain: isChain, for: self)
-        if let u = p.u { y = try Conv2D().infer([y, u])[0] }
+        let y = try convolution.infer([p.x, p.w])[0]
+        try convolution.check(precision, for: self)
         guard y == p.g else {
             throw ShapeError(
                 "normalized_conv2d_gradient: \(p.g) is not what the convolution makes of \(p.x) with \(p.w)")
@@ -180,58 +153,33 @@ public struct NormalizedConv2DGradient: Operator {
         guard p.denormal.isEmpty || (p.denormal[0] == p.g && p.denormal.dropFirst().allSatisfy { $0 == outer }),
             (p.normal + (p.mean.map { [$0] } ?? [])).allSatisfy({ $0 == inner })
         else { throw ShapeError("normalized_conv2d_gradient expects coefficients \(outer) and \(inner), found \(x)") }
-        return (wantsInput ? [p.x] : []) + [p.w] + (p.u.map { [$0] } ?? [])
+        return (wantsInput ? [p.x] : []) + [p.w]
             + (wantsSums ? [p.x.with(shape: [2, p.x.shape[1]])] : [])
     }
     public func decompose(_ x: [Value], in g: inout GraphBuilder) throws(ShapeError) -> [Value]? {
         let p = try parts(x)
         var dy = p.g
-        if denormalizes {
-            let c = [g.type(of: p.denormal[1]).shape[0], 1, 1]
-            dy = try g.append(
-                Add(), g.append(Multiply(), p.g, g.append(Reshape(c), p.denormal[1])),
-                g.scaled(p.denormal[0], p.denormal[2], p.denormal[3]))
-        }
+        if denormalizes { dy = try g.denormalised(dy, p.denormal[0], p.denormal[1], p.denormal[2], p.denormal[3]) }
         let normal = normalizes ? try g.scaled(p.x, p.normal[0], p.normal[1]) : p.x
         dy = try g.rounded(dy, to: precision)
         let image = try g.rounded(activation.apply(normal, in: &g), to: precision)
-        var du: [Value] = []
-        if let u = p.u {
-            let between = try g.append(convolution, image, p.w)
-            du = [try g.append(Conv2DFilterGradient(Conv2D(), filter: g.type(of: u).shape), dy, between)]
-            dy = try g.append(Conv2DInputGradient(Conv2D(), image: g.type(of: between).shape), dy, u)
-        }
         let dw = try g.append(Conv2DFilterGradient(convolution, filter: g.type(of: p.w).shape), dy, image)
-        guard wantsInput else { return [dw] + du }
+        guard wantsInput else { return [dw] }
         let dz = try g.append(
             Conv2DInputGradient(convolution, image: g.type(of: p.x).shape), dy, g.rounded(p.w, to: precision))
         let dx = try activation.pullBack(dz, normal, in: &g)
-        guard wantsSums, let mean = p.mean else { return [dx, dw] + du }
-        let c = g.type(of: mean).shape[0]
-        let centred = try g.append(Subtract(), p.x, g.append(Reshape([c, 1, 1]), mean))
-        let sum = try g.append(ReduceSum(axes: [0, 2, 3]), dx)
-        let product = try g.append(ReduceSum(axes: [0, 2, 3]), g.append(Multiply(), dx, centred))
-        let rows = [try g.append(Reshape([1, c]), sum), try g.append(Reshape([1, c]), product)]
-        return [dx, dw] + du + (try g.appendAll(Concat(axis: 0), rows))
+        guard wantsSums, let mean = p.mean else { return [dx, dw] }
+        return [dx, dw, try g.centredSums(dx, of: p.x, mean: mean)]
     }
     public var isTrainingOnly: Bool { true }
     public func kernel(_ x: [TensorType], _ y: [TensorType]) -> KernelCall? {
         // What is read together lies alike; filters are plain.
-        let filters = wantsInput ? 1 : 0
-        guard !denormalizes || x[isChain ? 4 : 3] == x[0], !wantsInput || y[0] == x[1], y[filters] == x[2],
-            !isChain || y[filters + 1] == x[3]
-        else { return nil }
+        guard !denormalizes || x[3] == x[0], !wantsInput || y[0] == x[1], y[wantsInput ? 1 : 0] == x[2] else {
+            return nil
+        }
         let flags = [
             normalizes ? 1 : 0, activation.code, denormalizes ? 1 : 0, wantsSums ? 1 : 0, wantsInput ? 1 : 0,
         ]
-        if isChain {
-            guard let integers = convolution.chainIntegers(image: x[1], filter: x[2], x[3], output: x[0], flags) else {
-                return nil
-            }
-            return KernelCall(
-                martlet_normalized_chain_gradient, integers: integers, reals: activation.reals, phases: 3
-            ) { martlet_normalized_chain_gradient_scratch($0, Int32($1)) }
-        }
         guard let integers = convolution.fusedIntegers(image: x[1], filter: x[2], output: x[0], precision) else {
             return nil
         }
@@ -267,16 +215,6 @@ public struct NormalizedConv2DGradient: Operator {
             make(Conv2D(kernel: 1, stride: 2), nil as Relu?, denormal: false, normal: true, sums: true),
             on: .f32(1, 2, 3, 3), .f32(1, 3, 5, 5), .f32(2, 3, 1, 1), .f32(3), .f32(3), .f32(3)),
         Specimen(
-            make(Conv2D(kernel: 3, groups: 3), Relu(), denormal: true, normal: true, sums: true, chain: true),
-            on: .f32(2, 4, 5, 6), .f32(2, 3, 5, 6), .f32(3, 1, 3, 3), .f32(4, 3, 1, 1), .f32(2, 4, 5, 6), .f32(4),
-            .f32(4),
-            .f32(4), .f32(3), .f32(3), .f32(3), differentiable: false),
-        Specimen(
-            make(
-                Conv2D(kernel: 5, stride: 2, dilation: 2, groups: 3), nil as Relu?, denormal: false, normal: false,
-                sums: false, chain: true),
-            on: .f32(2, 3, 5, 4), .f32(2, 3, 9, 8), .f32(3, 1, 5, 5), .f32(3, 3, 1, 1)),
-        Specimen(
             make(Conv2D(kernel: 3), Relu(), denormal: true, normal: true, sums: true, precision: .bf16),
             on: .f32(2, 4, 5, 7), .f32(2, 18, 5, 7), .f32(4, 18, 3, 3), .f32(2, 4, 5, 7), .f32(4), .f32(4), .f32(4),
             .f32(18), .f32(18), .f32(18), differentiable: false),
@@ -299,10 +237,10 @@ public struct NormalizedConv2DGradient: Operator {
 
     private static func make(
         _ convolution: Conv2D, _ activation: (some ParametricActivation)?, denormal: Bool, normal: Bool, sums: Bool,
-        input: Bool = true, chain: Bool = false, precision: ElementType = .f32
+        input: Bool = true, precision: ElementType = .f32
     ) -> NormalizedConv2DGradient {
         var op = NormalizedConv2DGradient()
-        (op.isChain, op.precision) = (chain, precision)
+        op.precision = precision
         op.convolution = convolution
         if let activation { op.activation = NormalisedActivation(of: activation) }
         (op.denormalizes, op.normalizes, op.wantsSums, op.wantsInput) = (denormal, normal, sums, input)
@@ -326,34 +264,12 @@ extension Conv2D {
         groups == 1 && filter.shape[0] % 2 == 0 && filter.shape[1] % 2 == 0
     }
 
-    fileprivate func check(_ precision: ElementType, isChain: Bool, for op: some Operator) throws(ShapeError) {
-        guard precision == .f32 || (precision == .bf16 && groups == 1 && !isChain) else {
+    fileprivate func check(_ precision: ElementType, for op: some Operator) throws(ShapeError) {
+        guard precision == .f32 || (precision == .bf16 && groups == 1) else {
             throw ShapeError(
                 "\(type(of: op).mnemonic) expects the precision f32, or bf16 without groups; found \(precision.rawValue)"
             )
         }
-    }
-
-    /// The geometry of the kernels of a chain, with their flags; `nil` for those that they do not take.
-    func chainIntegers(
-        image: TensorType, filter: TensorType, _ pointwise: TensorType, output: TensorType, _ flags: [Int]
-    ) -> [Int]? {
-        guard image.isFusedImage, output.isFusedImage, pointwise.isKernelArray,
-            fusesChain(image, filter, pointwise)
-        else { return nil }
-        return kernelIntegers(image: image, filter: filter, output: output).map { $0 + flags + [pointwise.shape[0]] }
-    }
-
-    /// Whether this convolution is depthwise and, with a pointwise one behind it, has fused kernels: images of these types,
-    /// layouts aside, stay in the cache while both gradients are taken.
-    public func fusesChain(_ image: TensorType, _ filter: TensorType, _ pointwise: TensorType) -> Bool {
-        guard fuses(image, filter), groups > 1, let y = try? infer([image.plain, filter])[0], pointwise.rank == 4,
-            pointwise.shape[1...] == [image.shape[1], 1, 1]
-        else { return false }
-        let geometry =
-            image.shape + [filter.shape[0], filter.shape[2], filter.shape[3]] + stride + dilation + padding
-            + [groups, y.shape[2], y.shape[3], 0] + [1, 0, 1, 1, 1, pointwise.shape[0]]
-        return martlet_fused_chain(geometry.map { Int64($0) }) != 0
     }
 
     /// Whether a convolution of these types, layouts aside, has fused kernels.

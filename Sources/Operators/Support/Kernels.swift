@@ -87,7 +87,10 @@ extension Conv2D {
         guard image.isKernelImage, output.isKernelImage, filter.isKernelArray,
             filter.shape[2] * filter.shape[3] <= MARTLET_MAX_TAPS
         else { return nil }
-        return image.shape + [filter.shape[0], filter.shape[2], filter.shape[3]] + stride + dilation + padding
+        return geometry(image, filter, output, hasBias: hasBias)
+    }
+    func geometry(_ image: TensorType, _ filter: TensorType, _ output: TensorType, hasBias: Bool = false) -> [Int] {
+        image.shape + [filter.shape[0], filter.shape[2], filter.shape[3]] + stride + dilation + padding
             + [groups, output.shape[2], output.shape[3], hasBias ? 1 : 0]
     }
 }

@@ -46,13 +46,20 @@ extension NormalisationFusion {
         }
         let form = forms[x.id], term = form?.single
         guard isNormalised || term != nil || isChain else { return false }
-        let fused = NormalizedConv2D(
-            op, normalizes: term?.scale != nil, activation: (term == nil ? nil : form?.activation) ?? .init(),
-            moments: isNormalised, isChain: isChain)
-        var operands = [try source(term, x), try value(w)]
-        if isChain { operands.append(try value(node.operands[1])) }
-        if let scale = term?.scale, let shift = term?.shift { operands += [scale, shift] }
-        let results = try g.appendAll(fused, operands, name: node.name)
+        let normalizes = term?.scale != nil
+        let activation = (term == nil ? nil : form?.activation) ?? .init()
+        var normal: [Value] = []
+        if let scale = term?.scale, let shift = term?.shift { normal = [scale, shift] }
+        let image = try source(term, x), filter = try value(w), results: [Value]
+        if isChain {
+            let fused = NormalizedChains(
+                [op], normalizes: normalizes, activation: activation, moments: isNormalised)
+            results = try g.appendAll(fused, [image] + normal + [filter, value(node.operands[1])], name: node.name)
+        } else {
+            let fused = NormalizedConv2D(
+                op, normalizes: normalizes, activation: activation, moments: isNormalised)
+            results = try g.appendAll(fused, [image, filter] + normal, name: node.name)
+        }
         new[node.results[0].id] = results[0]
         if isNormalised { moments[results[0]] = (results[1], results[2]) }
         return true
@@ -188,31 +195,38 @@ extension NormalisationFusion {
     private mutating func fuse(_ op: BatchNormGradient, _ node: Node) throws(ShapeError) -> Bool {
         let t = try value(node.operands[0]), dy = node.operands[1]
         guard let term = coefficients[t], let (mean, variance) = moments[t] else { return false }
-        var (gradient, weight): (Value, (vector: Value, index: Int)?)
-        if new[dy.id] == nil, let form = forms[dy.id], form.isLinear, form.terms.count == 1, form.terms[0].scale == nil
-        {
-            (gradient, weight) = (form.terms[0].value, form.terms[0].weight)
-        } else {
-            (gradient, weight) = (try value(dy), nil)
+        let gradients = try gradients(dy, of: t)
+        if gradients.count == 1, sums[Pair(a: gradients[0].value.id, b: t.id)] == nil {
+            try appendDots(gradients[0].value, [(term, 0)], weights: 1, result: nil, node.name)
         }
-        let key = Pair(a: gradient.id, b: t.id)
-        if sums[key] == nil { try appendDots(gradient, [(term, 0)], weights: 1, result: nil, node.name) }
-        guard let sums = sums[key] else { return false }
+        let found = gradients.compactMap { sums[Pair(a: $0.value.id, b: t.id)] }
+        guard found.count == gradients.count else { return false }
         let type = graph.type(of: node.operands[0]), isAffine = node.operands.count == 5
-        var operands = [sums.values, mean, variance]
+        var operands = found.map(\.values) + [mean, variance]
         if isAffine { operands.append(try value(node.operands[4])) }
-        if let weight { operands.append(weight.vector) }
+        operands += gradients.compactMap { $0.weight?.vector }
         let scale = BatchNormGradientScale(
-            epsilon: op.epsilon, count: type.count / type.shape[1], row: sums.row, isAffine: isAffine,
-            weight: weight?.index ?? -1)
-        let made = try g.appendAll(scale, operands, name: node.name)
-        denormals[node.results[0].id] = Denormal(g: gradient, t: t, a: made[0], b: made[1], d: made[2])
-        forms[node.results[0].id] = Form(terms: [
-            Term(value: gradient, scale: made[0], shift: made[2]),
-            Term(value: t, scale: made[1], shift: zeros(type.shape[1])),
-        ])
-        for (old, result) in zip(node.results.dropFirst(), made.dropFirst(3)) { new[old.id] = result }
+            epsilon: op.epsilon, count: type.count / type.shape[1],
+            parts: zip(found, gradients).map { .init(row: $0.row, weight: $1.weight?.index ?? -1) }, isAffine: isAffine)
+        let made = try g.appendAll(scale, operands, name: node.name), count = gradients.count
+        let zeros = zeros(type.shape[1])
+        if count == 1 {
+            denormals[node.results[0].id] = Denormal(g: gradients[0].value, t: t, a: made[0], b: made[1], d: made[2])
+        }
+        forms[node.results[0].id] = Form(
+            terms: zip(gradients, made).map { Term(value: $0.value, scale: $1, shift: zeros) }
+                + [Term(value: t, scale: made[count], shift: made[count + 1])])
+        for (old, result) in zip(node.results.dropFirst(), made.dropFirst(count + 2)) { new[old.id] = result }
         return true
+    }
+
+    /// The weighted gradients that make up the one of a normalised image, when the sums of all of them with it are known;
+    /// otherwise the gradient itself, or the only one behind its weight.
+    private mutating func gradients(_ dy: Value, of t: Value) throws(ShapeError) -> [Term] {
+        guard new[dy.id] == nil, let form = forms[dy.id], form.isLinear, form.terms.allSatisfy({ $0.scale == nil }),
+            form.terms.count == 1 || form.terms.allSatisfy({ sums[Pair(a: $0.value.id, b: t.id)] != nil })
+        else { return [Term(value: try value(dy))] }
+        return form.terms
     }
 
     /// Both gradients of a convolution at the first of them, and those of the depthwise one in a chain with it.
@@ -220,57 +234,62 @@ extension NormalisationFusion {
         let dy = node.operands[0]
         guard let pair = gradientPair(op, dy, index), let last = pair.filter else { return false }
         var (op, input, filter, x, w) = (op, pair.input, last, pair.x, pair.w)
-        var fused = NormalizedConv2DGradient()
+        var isChain = false
         if let first = chains[x.id], let inner = input, let own = first.op as? Conv2D,
             let (outer, other) = gradientReaders(graph.nodes[inner].results[0])
         {
-            fused.isChain = true
+            isChain = true
             (op, input, filter, x, w) = (own, outer, other, first.operands[0], first.operands[1])
         }
         guard op.fuses(graph.type(of: x), graph.type(of: w)) else { return false }
         // In a gradient's gradient the other node of the pair may read what comes after this one.
-        guard isMade(x), isMade(w), !fused.isChain || isMade(pair.w) else { return false }
-        fused.convolution = op
-        fused.wantsInput = input != nil
+        guard isMade(x), isMade(w), !isChain || isMade(pair.w) else { return false }
         var target = input.map { graph.nodes[$0].results[0] }
         var term: Term?
+        var activation = NormalisedActivation()
         var slope: Int?
         if let form = forms[x.id], let single = form.single {
             if form.isLinear || input == nil {
-                term = single
-                fused.activation = form.activation
+                (term, activation) = (single, form.activation)
             } else if let dz = target, let (user, gradient) = onlyUser(dz), let unary = gradient.op as? UnaryGradient,
                 gradient.operands[1] == dz, gradient.operands[0] == form.before,
                 unary.function == form.activation.function, unary.attributes == form.activation.attributes
             {
                 (term, slope, target) = (single, user, gradient.results[0])
-                fused.activation = form.activation
+                activation = form.activation
             }
         }
-        fused.normalizes = term?.scale != nil
-        var operands: [Value] = []
-        if let denormal = denormals[dy.id], new[dy.id] == nil {
-            fused.denormalizes = true
-            operands = [denormal.g, try source(term, x), try value(w)]
-            if fused.isChain { operands.append(try value(pair.w)) }
-            operands += [denormal.t, denormal.a, denormal.b, denormal.d]
-        } else {
-            operands = [try value(dy), try source(term, x), try value(w)]
-            if fused.isChain { operands.append(try value(pair.w)) }
-        }
-        if let scale = term?.scale, let shift = term?.shift { operands += [scale, shift] }
+        let denormal = new[dy.id] == nil ? denormals[dy.id] : nil
+        let gradient: Value
+        if let denormal { gradient = denormal.g } else { gradient = try value(dy) }
+        let behind = denormal.map { [$0.t, $0.a, $0.b, $0.d] } ?? []
+        let image = try source(term, x), own = try value(w)
+        var normal: [Value] = []
+        if let scale = term?.scale, let shift = term?.shift { normal = [scale, shift] }
+        var centre: [Value] = []
         if let target, let term, let mean = term.mean, let (_, norm) = onlyUser(target), norm.op is BatchNormGradient,
             norm.operands[1] == target, new[norm.operands[0].id] == term.value
         {
-            fused.wantsSums = true
-            operands.append(mean)
+            centre = [mean]
         }
-        let results = try g.appendAll(fused, operands, name: node.name)
+        let results: [Value]
+        if isChain {
+            var fused = NormalizedChainsGradient()
+            (fused.convolutions, fused.normalizes, fused.activation) = ([op], !normal.isEmpty, activation)
+            (fused.denormalizes, fused.wantsInput, fused.wantsSums) = (denormal != nil, input != nil, !centre.isEmpty)
+            let operands = [image] + normal + centre + [gradient, own, try value(pair.w)] + behind
+            results = try g.appendAll(fused, operands, name: node.name)
+        } else {
+            var fused = NormalizedConv2DGradient()
+            (fused.convolution, fused.normalizes, fused.activation) = (op, !normal.isEmpty, activation)
+            (fused.denormalizes, fused.wantsInput, fused.wantsSums) = (denormal != nil, input != nil, !centre.isEmpty)
+            results = try g.appendAll(fused, [gradient, image, own] + behind + normal + centre, name: node.name)
+        }
         if let target { new[target.id] = results[0] }
-        let at = fused.wantsInput ? 1 : 0
+        let at = input == nil ? 0 : 1
         new[graph.nodes[filter].results[0].id] = results[at]
-        if fused.isChain { new[graph.nodes[last].results[0].id] = results[at + 1] }
-        if fused.wantsSums, let term, let made = results.last {
+        if isChain { new[graph.nodes[last].results[0].id] = results[at + 1] }
+        if !centre.isEmpty, let term, let made = results.last {
             sums[Pair(a: results[0].id, b: term.value.id)] = Sums(values: made, row: 1)
         }
         for other in [input, filter, slope, pair.input, last].compactMap({ $0 }) { isDone[other] = true }
@@ -301,8 +320,9 @@ extension NormalisationFusion {
         let (forward, backward) = (readers.filter { $0.op is Conv2D }, readers.filter { $0.op is Conv2DFilterGradient })
         guard forward.count == 1, let next = forward.first, next.op as? Conv2D == Conv2D(), next.operands.count == 2,
             next.operands[0] == result, forward.count + backward.count == readers.count, backward.count <= 1,
-            op.fusesChain(
-                graph.type(of: node.operands[0]), graph.type(of: node.operands[1]), graph.type(of: next.operands[1]))
+            [op].fuseAsChains(
+                graph.type(of: node.operands[0]),
+                [(graph.type(of: node.operands[1]), graph.type(of: next.operands[1]))])
         else { return false }
         guard let filter = backward.first else { return true }
         guard filter.operands[1] == result else { return false }

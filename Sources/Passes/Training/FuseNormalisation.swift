@@ -58,6 +58,8 @@ struct NormalisationFusion {
 
     /// Addends of one sum; each keeps its memory until the sum is taken.
     static let mostTerms = 12
+    /// Addends that one kernel takes.
+    static let mostOperands = 48
 
     let graph: Graph
     let joinsChains: Bool
@@ -126,22 +128,7 @@ struct NormalisationFusion {
     func isMade(_ old: Value) -> Bool { new[old.id] != nil || forms[old.id] != nil }
 
     private mutating func compute(_ form: Form, name: String?) throws(ShapeError) -> Value {
-        let terms = form.terms
-        let isPlain = terms.allSatisfy { $0.scale == nil && $0.weight == nil }
-        if isPlain, terms.count == 1, let op = try form.activation.makeOperator() {
-            return try g.appendAll(op, [terms[0].value], name: name)[0]
-        }
-        if isPlain, terms.count == 2, form.isLinear {
-            return try g.append(Add(), terms[0].value, terms[1].value, name: name)
-        }
-        var operands: [Value] = []
-        for term in terms {
-            operands.append(term.value)
-            if let scale = term.scale, let shift = term.shift { operands += [scale, shift] }
-            if let weight = term.weight { operands.append(weight.vector) }
-        }
-        let list = terms.map { NormalizedTerm(normalizes: $0.scale != nil, weight: $0.weight?.index ?? -1) }
-        return try g.appendAll(NormalizedSum(list, activation: form.activation), operands, name: name)[0]
+        try g.sum(of: form.terms, form.activation, name: name)
     }
 
     /// The form of a value as addends of a sum.
@@ -168,5 +155,36 @@ struct NormalisationFusion {
     func onlyUser(_ value: Value) -> (index: Int, node: Node)? {
         guard uses[value.id] == 1, let index = users[value.id].first else { return nil }
         return (index, graph.nodes[index])
+    }
+}
+
+extension GraphBuilder {
+    /// The sum of some terms behind an activation, by the plainest operator there is for it.
+    mutating func sum(
+        of terms: [NormalisationFusion.Term], _ activation: NormalisedActivation, name: String?
+    ) throws(ShapeError) -> Value {
+        var terms = terms
+        while terms.count > NormalisationFusion.mostOperands {
+            let part = try sum(
+                of: Array(terms.prefix(NormalisationFusion.mostOperands)), NormalisedActivation(), name: name)
+            terms = [.init(value: part)] + terms.dropFirst(NormalisationFusion.mostOperands)
+        }
+        if terms.allSatisfy({ $0.scale == nil && $0.weight == nil }) {
+            if terms.count == 1 {
+                guard let op = try activation.makeOperator() else { return terms[0].value }
+                return try appendAll(op, [terms[0].value], name: name)[0]
+            }
+            if terms.count == 2, activation.function.isEmpty {
+                return try append(Add(), terms[0].value, terms[1].value, name: name)
+            }
+        }
+        var operands: [Value] = []
+        for term in terms {
+            operands.append(term.value)
+            if let scale = term.scale, let shift = term.shift { operands += [scale, shift] }
+            if let weight = term.weight { operands.append(weight.vector) }
+        }
+        let list = terms.map { NormalizedTerm(normalizes: $0.scale != nil, weight: $0.weight?.index ?? -1) }
+        return try appendAll(NormalizedSum(list, activation: activation), operands, name: name)[0]
     }
 }

@@ -12,13 +12,11 @@ public let reducePrecision = Pass("reduce-precision") { graph throws(PassError) 
     do throws(ShapeError) {
         return try graph.rewritten { node, operands, g throws(ShapeError) in
             let x = graph.types(of: node.operands)
-            if var op = node.op as? NormalizedConv2D, op.precision == .f32, !op.isChain, op.convolution.rounds(x[1]) {
+            if var op = node.op as? NormalizedConv2D, op.precision == .f32, op.convolution.rounds(x[1]) {
                 op.precision = .bf16
                 return try g.appendAll(op, operands, name: node.name)
             }
-            if var op = node.op as? NormalizedConv2DGradient, op.precision == .f32, !op.isChain,
-                op.convolution.rounds(x[2])
-            {
+            if var op = node.op as? NormalizedConv2DGradient, op.precision == .f32, op.convolution.rounds(x[2]) {
                 op.precision = .bf16
                 return try g.appendAll(op, operands, name: node.name)
             }

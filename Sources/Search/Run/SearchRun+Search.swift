@@ -181,7 +181,7 @@ extension SearchRun {
                 now.step, of: now.steps,
                 "loss \(decimal(now.loss, 3)), training accuracy \(accuracy) %, \(speed) images/s, "
                     + "peak memory \(now.peakMemory >> 20) MiB",
-                remaining: Double(now.remaining.components.seconds))
+                remaining: now.remaining / .seconds(1))
         }
         if let found = try trainer.resume() { report(refused: found.refused) }
         try trainer.run()

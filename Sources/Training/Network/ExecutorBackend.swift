@@ -34,7 +34,10 @@ extension Backend {
         _ graph: Graph, _ settings: ExecutionSettings = ExecutionSettings()
     ) throws(PassError) -> Graph {
         var graph = graph
-        if settings.fusesNormalisation { graph = try normalisationFusion(joinsChains: settings.joinsChains)(graph) }
+        if settings.fusesNormalisation {
+            graph = try normalisationFusion(joinsChains: settings.joinsChains)(graph)
+            if settings.joinsChains { graph = try joinChains(graph) }
+        }
         if settings.precision == .bf16 { graph = try reducePrecision(graph) }
         graph = try lowerForExecution(chooseLayout()(graph))
         for pass in settings.further { graph = try pass(graph) }
@@ -51,7 +54,7 @@ public struct ExecutionSettings: Sendable {
     public var precision: Precision
     /// Whether normalisation is fused with what stands around it.
     public var fusesNormalisation: Bool
-    /// Whether separable convolutions are one operator, where normalisation is fused.
+    /// Whether separable convolutions are one operator, and those of one image as well, where normalisation is fused.
     public var joinsChains: Bool
     /// Passes behind all others.
     public var further: [Pass]

@@ -8,14 +8,21 @@ import IR
 ///     %1 = relu %x                 →      %1 = add %0, %0
 ///     %2 = add %0, %1
 public let mergeDuplicates = Pass("merge-duplicates") { graph throws(PassError) in
-    var known: [Computation: [Value]] = [:]
-    return graph.rewritten { node, operands, g in
-        if node.op is Parameter { return nil }
-        let computation = Computation(op: node.op, operands: operands, schedule: node.schedule)
-        if let results = known[computation] { return results }
-        let results = g.copy(node, operands: operands, types: graph.types(of: node.results))
-        known[computation] = results
-        return results
+    graph.mergingDuplicates { _ in true }
+}
+
+extension Graph {
+    /// The graph in which those of the operators asked for that compute the same from the same operands are one.
+    func mergingDuplicates(of merges: (any Operator) -> Bool) -> Graph {
+        var known: [Computation: [Value]] = [:]
+        return rewritten { node, operands, g in
+            if node.op is Parameter || !merges(node.op) { return nil }
+            let computation = Computation(op: node.op, operands: operands, schedule: node.schedule)
+            if let results = known[computation] { return results }
+            let results = g.copy(node, operands: operands, types: types(of: node.results))
+            known[computation] = results
+            return results
+        }
     }
 }
 

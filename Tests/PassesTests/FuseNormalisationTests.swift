@@ -29,8 +29,8 @@ import Testing
         #expect(try Graph(parsing: fused.description) == fused)
         let shared = fused.nodes.compactMap { $0.op as? BatchNormGradientScale }.filter { $0.parts.count == 2 }
         #expect(shared.count == 2)
-        // The products of both gradients with the pool are those of the mixtures.
-        #expect(fused.nodes.count { $0.op is NormalizedDots } == 2)
+        // The products of both gradients with the pools are those of the mixtures; the third pass is of the stem's gradient.
+        #expect(fused.nodes.count { $0.op is NormalizedDots } == 3)
     }
 
     @Test func joinsSeparableConvolutionsOfOneImage() throws {

@@ -100,6 +100,11 @@ $(PART):
 	mkdir -p $@
 	for file in $(CIFAR10)/*_batch*.bin; do head -c $$((500 * 3073)) $$file > $@/$${file##*/}; done
 
+# Systems and, after each, itself without its own mechanism.
+PICKED = darts1 darts2 idarts 'idarts, K = 0, T = 1' prime 'prime, no regulariser' 'prime, fixed schedule' \
+         snas 'snas, temperature fixed at 1' 'snas, softmax mixture' \
+         unas 'unas, relaxed sample alone' 'unas, running baseline' proxyless
+
 study: setup
 	swift build --configuration release --product Study
 	.build/release/Study table docs/micro-125.jsonl 2 4
@@ -109,10 +114,14 @@ study: setup
 	.build/release/Study exact docs/study-exact.md
 	.build/release/Study planted docs/study-planted.md
 	.build/release/Study regularisers docs/study-regularisers.md
-	.build/release/Study picks docs/study-picks.md docs/micro-125.jsonl
+	.build/release/Study picks docs/study-picks.md docs/micro-125.jsonl 5 500 $(PICKED)
 ifdef CELL_TABLE
+	.build/release/Study cells docs/study-cells.md $(CELL_TABLE) $(CIFAR10) 15 3000 8 8000 darts1 idarts
 	.build/release/Study cells docs/study-cells.md $(CELL_TABLE) $(CIFAR10) 5 3000 8 8000 \
 	    darts1 'darts1, every fourth step' darts2 idarts prime snas unas proxyless
+	.build/release/Study hypergradients docs/study-hypergradients.md $(CELL_TABLE) $(CIFAR10) 6 6 3000 - \
+	    'hypergradient, no implicit term' 'hypergradient, K = 0'
+	.build/release/Study implicit docs/study-implicit.md $(CIFAR10) 1 101
 endif
 
 benchmark-training: setup

@@ -10,7 +10,7 @@ import Search
 //   Study picks OUT docs/micro-125.jsonl [SEEDS] [STEPS] [NAMES…]     the small benchmark, judged by its table
 //   Study cells OUT TABLE.csv CIFAR_FOLDER [SEEDS] [STEPS] [SIDE] [IMAGES] [NAMES…]
 //                                                                     NAS-Bench-201, judged by the published table
-//   Study hypergradients OUT TABLE.csv CIFAR_FOLDER [SEEDS] [FIRST] [STEPS] [ACCELERATION] [NAMES…]
+//   Study hypergradients OUT TABLE.csv CIFAR_FOLDER [SEEDS] [FIRST] [STEPS] [ACCELERATION or -] [NAMES…]
 //                                                                     the same, with nothing but the hypergradient unlike
 //   Study implicit OUT CIFAR_FOLDER [SEEDS] [FIRST] [STEPS] [ACCELERATION]
 //                                                                     what the implicit term adds while they search

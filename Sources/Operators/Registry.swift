@@ -40,7 +40,7 @@ public enum Registry {
         Recurrent.self,
         // Losses and random draws
         Softmax.self, LogSoftmax.self, CrossEntropy.self, CrossEntropyGradient.self, SoftCrossEntropy.self, OneHot.self,
-        Dropout.self,
+        Dropout.self, DropPath.self,
     ]
 
     /// The operators by mnemonic.

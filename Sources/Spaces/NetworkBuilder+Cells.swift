@@ -60,7 +60,8 @@ extension NetworkBuilder {
             let branches = branches(cell, nodes[from], stage, stride)
             let term = try scoped("\(from)to\(to)") { b throws(ShapeError) in
                 try b.choose(
-                    cell.site(from: from, to: to), among: branches, zeroLike: nodes[from], stride: stride)
+                    cell.site(from: from, to: to), among: branches, zeroLike: nodes[from], stride: stride
+                ).map { y throws(ShapeError) in try b.dropPath(y, from: nodes[from]) }
             }
             if let term { terms.append(term) }
         }
@@ -98,7 +99,9 @@ extension NetworkBuilder {
                     let stride = edge[0] < 2 ? stride : 1
                     let branch = branches(cell, nodes[edge[0]], stage, stride)[edge[1]]
                     let feature = try scoped("\(edge[0])to\(to)") { b throws(ShapeError) in
-                        try b.scoped(branch.name, branch.build)
+                        try b.scoped(branch.name, branch.build).map { y throws(ShapeError) in
+                            try b.dropPath(y, from: nodes[edge[0]])
+                        }
                     }
                     built.append((edge, feature))
                 }

@@ -35,6 +35,11 @@ struct NetworkBuilder {
     var beforeLast: Feature?
     /// The key of this step's random draws, where dropout is on.
     var key: Value?
+    /// How far training has come, where paths are dropped.
+    var progress: Value?
+    /// Whether there is a second classifier, and what it gave.
+    var hasAuxiliary = false
+    var auxiliaryLogits: Value?
     private(set) var g: GraphBuilder
     private(set) var parameters: [NetworkParameter] = []
     /// Batch statistics by the name of the running statistic they belong to.
@@ -235,6 +240,34 @@ struct NetworkBuilder {
         dropouts += 1
         return Feature(
             value: try append(Dropout(rate: rate, site: dropouts), [x.value, key], "dropout"), width: x.width)
+    }
+
+    /// Drops examples of an operator's output; what passes through unchanged is kept.
+    mutating func dropPath(_ x: Feature, from source: Feature) throws(ShapeError) -> Feature {
+        guard isTraining, let key, let progress, x.value != source.value else { return x }
+        dropouts += 1
+        let op = DropPath(rate: space.pathDropout, site: dropouts)
+        return Feature(value: try append(op, [x.value, key, progress], "drop_path"), width: x.width)
+    }
+
+    /// A classifier in the middle of a network: a pool, 128 channels, one convolution of what is left of the image to 768,
+    /// a linear layer.
+    ///
+    /// - Source: Liu et al., *DARTS*, ICLR 2019, released code.
+    mutating func auxiliaryClassifier(_ x: Feature) throws(ShapeError) -> Feature {
+        // It is gone before its running statistics would be read.
+        let measured = statistics.count
+        defer { statistics.removeSubrange(measured...) }
+        let side = min(5, shape(of: x)[2], shape(of: x)[3])
+        var y = try averagePool(activation(x, .relu), kernel: side, stride: 3)
+        y = try batchNorm(convolution(y, width: Width(128, of: 128), kernel: 1, name: "reduce"), name: "reduce_norm")
+        y = try activation(y, .relu)
+        let rest = Array(shape(of: y)[2...])
+        let filter = try parameter("expand", "filter", full: [768, 128] + rest, used: [768, 128] + rest)
+        y = Feature(value: try append(Conv2D(), [y.value, filter], "expand"), width: Width(768, of: 768))
+        y = try activation(batchNorm(y, name: "expand_norm"), .relu)
+        let vector = try append(Reshape(Array(shape(of: y)[..<2])), [y.value], "vector")
+        return try linear(Feature(value: vector, width: y.width), width: space.classes, name: "linear")
     }
 
     /// The sum of features of one width; what follows is made for the widest that any of them can be.

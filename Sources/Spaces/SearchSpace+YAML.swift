@@ -8,8 +8,7 @@ extension SearchSpace {
         let root = try Description(text: text, file: file)
         let known = [
             "format", "name", "source", "input", "classes", "batch_norm_epsilon", "activation", "squeeze_excite",
-            "stem",
-            "cells", "stages", "head",
+            "path_dropout", "auxiliary", "stem", "cells", "stages", "head",
         ]
         let fields = try root.fields("the space", known: known)
         let version = try fields.required("format")
@@ -22,6 +21,8 @@ extension SearchSpace {
         input = try Self.shape(try fields.required("input"))
         classes = try fields.required("classes").integer("classes", in: 2...1_000_000)
         epsilon = try fields["batch_norm_epsilon"]?.real("batch_norm_epsilon", in: 1e-12...1) ?? 1e-5
+
+        pathDropout = try fields["path_dropout"]?.real("path_dropout", in: 0...0.99) ?? 0
 
         var reader = SpaceReader()
         settings = try reader.settings(of: fields, in: "the space", prefix: "")
@@ -36,9 +37,20 @@ extension SearchSpace {
             }
             stages.append(stage)
         }
+        if let item = fields["auxiliary"] { auxiliary = try Self.auxiliary(item, of: stages) }
         head = try reader.blocks(try fields.required("head"), in: "head", below: settings)
         sites = reader.sites
         guard !sites.isEmpty else { throw root.error(.missing, "the space has no choice point: give a list somewhere") }
+    }
+
+    private static func auxiliary(_ text: Description, of stages: [Stage]) throws(SpaceError) -> Auxiliary {
+        let fields = try text.fields("auxiliary", known: ["after", "weight"])
+        let place = try fields.required("after"), stage = try place.string("after of auxiliary")
+        guard stages.contains(where: { $0.name == stage }) else {
+            let names = stages.map(\.name).joined(separator: ", ")
+            throw place.error(.unknown, "auxiliary: unknown stage '\(stage)'; known: \(names).")
+        }
+        return Auxiliary(stage: stage, weight: try fields.required("weight").real("weight of auxiliary", in: 0...10))
     }
 
     private static func shape(_ text: Description) throws(SpaceError) -> ImageShape {

@@ -14,6 +14,12 @@ public struct SearchSpace: Hashable, Sendable {
     public var classes: Int
     /// What batch normalisation adds to the variance.
     public var epsilon: Double
+    /// The share of paths that a network trained by itself drops in the cells at the end of training, rising from 0.
+    ///
+    /// - Source: Liu et al., *DARTS*, ICLR 2019, section 3.2 and released code.
+    public var pathDropout = 0.0
+    /// A second classifier that a network trained by itself has while it trains.
+    public var auxiliary: Auxiliary?
     /// Settings of every block that has none of its own.
     public var settings: Settings
     public var stem: [Block]
@@ -22,6 +28,15 @@ public struct SearchSpace: Hashable, Sendable {
     public var cells: [Cell]
     /// Every choice point, in the order of the file.
     public var sites: [ChoicePoint]
+
+    /// A classifier that reads the output of a stage, its loss added with a weight.
+    ///
+    /// - Source: Szegedy et al., *Going Deeper with Convolutions*, CVPR 2015, section 5; as in DARTS.
+    public struct Auxiliary: Hashable, Sendable {
+        /// The stage's name.
+        public var stage: String
+        public var weight: Double
+    }
 
     public struct ImageShape: Hashable, Codable, Sendable, CustomStringConvertible {
         public var channels, height, width: Int

@@ -32,7 +32,7 @@ public struct Supernet: Hashable, Sendable {
     /// What a graph is for.
     public enum Form: Hashable, Sendable {
         /// Inputs `image` and `labels` (`i32`), or `targets` (a distribution per image) when `softTargets`; `key` where
-        /// there is dropout. Outputs `loss`, `logits`, and the batch statistics by the names of the running ones.
+        /// there is dropout, and `progress` (`f32 []`, 0 to 1) where paths are dropped. Outputs `loss`, `logits`, and the batch statistics by the names of the running ones.
         case training(softTargets: Bool = false, smoothing: Double = 0)
         /// Input `image`; outputs `logits` and the batch statistics. Normalises by the batch, drops nothing.
         case calibration
@@ -80,7 +80,10 @@ public struct Supernet: Hashable, Sendable {
     }
 
     /// Whether training graphs take a `key`, because some block drops at random.
-    public var hasDropout: Bool { (space.stem + space.head).contains { $0.kind == .dropout } }
+    public var hasDropout: Bool { dropsPaths || (space.stem + space.head).contains { $0.kind == .dropout } }
+
+    /// Whether training graphs take a `progress`: only networks that are trained by themselves drop paths.
+    public var dropsPaths: Bool { !sharesWidths && space.pathDropout > 0 }
 
     private func build(
         _ selection: NetworkBuilder.Selection, _ g: GraphBuilder, batch: Int, _ form: Form
@@ -96,6 +99,8 @@ public struct Supernet: Hashable, Sendable {
         if case .training(let soft, _) = form {
             target = soft ? b.input("targets", .f32(batch, space.classes)) : b.input("labels", .i32(batch))
             if hasDropout { b.key = b.input("key", TensorType(.u32, [2])) }
+            if dropsPaths { b.progress = b.input("progress", .f32()) }
+            b.hasAuxiliary = !sharesWidths
         }
         let channels = space.input.channels
         let logits = try b.network(Feature(value: image, width: Width(channels, of: channels))).value
@@ -106,10 +111,17 @@ public struct Supernet: Hashable, Sendable {
 
         var (outputs, names) = ([logits], ["logits"])
         if case .training(let soft, let smoothing) = form, let target {
-            let loss =
+            func entropy(_ logits: Value, _ name: String) throws(ShapeError) -> Value {
                 soft
-                ? try b.add(SoftCrossEntropy(), logits, target, name: "loss")
-                : try b.add(CrossEntropy(smoothing: smoothing), logits, target, name: "loss")
+                    ? try b.add(SoftCrossEntropy(), logits, target, name: name)
+                    : try b.add(CrossEntropy(smoothing: smoothing), logits, target, name: name)
+            }
+            var loss = try entropy(logits, b.auxiliaryLogits == nil ? "loss" : "main_loss")
+            if let second = b.auxiliaryLogits, let weight = space.auxiliary?.weight {
+                let weighed = try b.add(
+                    Multiply(), entropy(second, "auxiliary_loss"), b.constant(weight), name: "auxiliary_loss.weighed")
+                loss = try b.add(Add(), loss, weighed, name: "loss")
+            }
             (outputs, names) = ([loss] + outputs, ["loss"] + names)
         }
         outputs += b.statistics.map(\.value)
@@ -127,6 +139,11 @@ extension NetworkBuilder {
         for (index, block) in space.stem.enumerated() { x = try build(block, x, name: "stem\(index + 1)") }
         for stage in space.stages {
             x = try scoped(stage.name) { b throws(ShapeError) in try b.build(stage, x) }
+            if hasAuxiliary, space.auxiliary?.stage == stage.name {
+                auxiliaryLogits = try scoped("auxiliary") { b throws(ShapeError) in
+                    try b.auxiliaryClassifier(x).value
+                }
+            }
         }
         for (index, block) in space.head.enumerated() { x = try build(block, x, name: "head\(index + 1)") }
         return x

@@ -85,7 +85,8 @@ import Training
                 #expect(settings["trainingPrecision"] as? String == precision.rawValue)
                 for phase in ["supernet training", "retraining"] {
                     let found = reports.filter { $0.phase == phase && $0.text.contains("images/s") }
-                    #expect(found.count > 3, "\(phase)")
+                    // How many there are before the last depends on the speed.
+                    #expect(!found.isEmpty, "\(phase)")
                     for report in found.dropFirst() where report.done < report.total {
                         #expect(try #require(report.remaining) > 0)
                         // "…, 3100 images/s, …"

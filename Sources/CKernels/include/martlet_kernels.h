@@ -36,7 +36,7 @@ MartletKernel martlet_kernel_variant(MartletKernel kernel, int level);
 /* All tensors are f32 unless said otherwise. Image tensors [N, C, H, W] are channels last in memory (N H W C), filters plain
  * ([O, C / groups, KH, KW]). "Phases 2" means phases = 2; otherwise 1. Scratch is 0 bytes unless a size is named.
  * A result must not overlap an operand, except that elementwise results (unary, binary of equal shapes, add_n, sgd, adam,
- * blend, dropout) may be their own first operand. */
+ * blend, dropout, drop_path) may be their own first operand. */
 #define MARTLET_MAX_TAPS 1024 /* KH KW of a convolution or pool */
 #define MARTLET_MAX_RANK 12
 
@@ -203,7 +203,9 @@ size_t martlet_cross_entropy_scratch(int64_t classes, int32_t parts);
 /* ---- dropout ----
  *   dropout   x, key (u32 [2]) -> y        p: count site    f: rate      (its gradient is the same kernel on dy)
  * Element i is zero when word i % 4 of Philox 4x32-10, with this key and the counter (i / 4, site, 0, 0), is less than
- * floor(rate 2^32), else it is multiplied by 1 / (1 - rate). */
+ * floor(rate 2^32), else it is multiplied by 1 / (1 - rate).
+ *   drop_path x, key, progress -> y        p: examples size site    f: rate      (its gradient is the same kernel on dy)
+ * The same for all of example n at once, with word n % 4 at the counter (n / 4, site, 1, 0) and the rate times progress. */
 
 /* ---- updates of flat arrays ----
  *   sgd     w, g, v -> w', v'           p: count nesterov decoupled    f: rate momentum decay gradientScale
@@ -219,7 +221,7 @@ size_t martlet_cross_entropy_scratch(int64_t classes, int32_t parts);
     X(reduce) X(copy) X(scatter) X(concat) X(pad) X(matmul)                                             \
     X(max_pool) X(max_pool_gradient) X(max_pool_selection) X(average_pool) X(average_pool_gradient)     \
     X(softmax) X(cross_entropy) X(cross_entropy_gradient) X(cross_entropy_soft)                         \
-    X(dropout) X(sgd) X(adam) X(blend)                                                                  \
+    X(dropout) X(drop_path) X(sgd) X(adam) X(blend)                                                                  \
     X(normalized_conv2d) X(normalized_conv2d_gradient) X(channel_moments) X(batch_norm_scale)           \
     X(batch_norm_gradient_scale) X(normalized_sum) X(normalized_dots)                                     \
     X(normalized_chains) X(normalized_chains_gradient)
@@ -252,6 +254,7 @@ void martlet_cross_entropy(const MartletCall *);
 void martlet_cross_entropy_gradient(const MartletCall *);
 void martlet_cross_entropy_soft(const MartletCall *);
 void martlet_dropout(const MartletCall *);
+void martlet_drop_path(const MartletCall *);
 void martlet_sgd(const MartletCall *);
 void martlet_adam(const MartletCall *);
 void martlet_blend(const MartletCall *);

@@ -75,7 +75,7 @@ public final class Trainer<O: Optimizer> {
         var (loss, correct, images) = (0.0, 0, 0)
         for part in 0..<parts {
             let batch = loader.batch(step * parts + part), random = stepRandom.fork("dropout")
-            try network.run(batch, random: parts == 1 ? random : random.fork(part))
+            try network.run(batch, random: parts == 1 ? random : random.fork(part), progress: progress)
             guard network.loss.isFinite else { throw try failure(network, batch) }
             loss += Double(network.loss) / Double(parts)
             correct += network.correct(in: batch)
@@ -97,6 +97,7 @@ public final class Trainer<O: Optimizer> {
     }
 
     private var stepRandom: RandomSource { seed.fork("step").fork(step) }
+    private var progress: Double { Double(step) / Double(max(1, configuration.steps)) }
 
     private func network() throws -> NetworkStep {
         switch source {
@@ -140,7 +141,7 @@ public final class Trainer<O: Optimizer> {
     }
 
     private func failure(_ network: NetworkStep, _ batch: Batch) throws -> TrainingError {
-        let culprit = try network.firstNonFinite(batch, random: stepRandom.fork("dropout"))
+        let culprit = try network.firstNonFinite(batch, random: stepRandom.fork("dropout"), progress: progress)
         let what = network.loss.isFinite ? "the gradient" : "the loss"
         let place = culprit.map { "first in \($0)" } ?? "only in the sum of squares of the gradients"
         let saved = lastCheckpoint.map { "the last checkpoint is of step \($0)" } ?? "no checkpoint was written"

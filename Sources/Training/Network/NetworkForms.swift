@@ -3,8 +3,8 @@ import Operators
 import Passes
 
 /// A network, as the forms below take it: a graph whose first input is a batch of images and whose first output is the
-/// logits `[N, classes]`. It holds `batch_norm` nodes (each with a name of its own) and perhaps `dropout`, whose key is
-/// an input of type `u32[2]`.
+/// logits `[N, classes]`. It holds `batch_norm` nodes (each with a name of its own) and perhaps `dropout` and
+/// `drop_path`, whose key is an input of type `u32[2]`, and whose progress one named `progress`.
 ///
 /// A training form adds the loss, a calibration form gives the batch's statistics, an inference form has running
 /// statistics in their place. The running mean and variance of a batch norm named `x` are the parameters `x.mean` and
@@ -18,6 +18,8 @@ extension Graph {
         public static let targets = "targets"
         /// Input: the class of each image, `i32 [N]`.
         public static let labels = "labels"
+        /// Input: how far training has come, from 0 to 1, `f32 []`.
+        public static let progress = "progress"
         public static let gradientPrefix = "grad."
         public static let mean = ".mean"
         public static let variance = ".variance"
@@ -67,9 +69,10 @@ extension Graph {
         return graph.withoutDropout()
     }
 
-    /// The graph with every dropout left out, and the inputs for their keys.
+    /// The graph with every dropout left out, of elements and of paths, and the inputs for their keys and progress.
     public func withoutDropout() -> Graph {
-        rewritten { node, operands, _ in node.op is Dropout ? [operands[0]] : nil }.pruned().withoutUnusedKeys()
+        rewritten { node, operands, _ in node.op is Dropout || node.op is DropPath ? [operands[0]] : nil }
+            .pruned().withoutUnusedDraws()
     }
 
     /// The network with its loss: inputs gain `targets`, outputs are `loss` and `logits`.
@@ -104,10 +107,12 @@ extension Graph {
         return statistics
     }
 
-    /// The graph without inputs of dropout keys that no node reads.
-    private func withoutUnusedKeys() -> Graph {
+    /// The graph without inputs of dropout's keys and progress that no node reads.
+    private func withoutUnusedDraws() -> Graph {
         let uses = useCounts()
-        let unused = inputs.filter { type(of: $0).isRandomKey && uses[$0.id] == 0 }
+        let unused = zip(inputs, inputNames).filter { input, name in
+            (type(of: input).isRandomKey || name == FormName.progress) && uses[input.id] == 0
+        }.map(\.0)
         guard !unused.isEmpty else { return self }
         var g = GraphBuilder(name: name)
         var new = [Value?](repeating: nil, count: valueCount)

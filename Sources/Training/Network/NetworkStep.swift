@@ -48,10 +48,12 @@ public final class NetworkStep {
 
     /// Forward and backward on a batch.
     ///
-    /// - Parameter random: Where the key of dropout's draws comes from.
+    /// - Parameters:
+    ///   - random: Where the key of dropout's draws comes from.
+    ///   - progress: How far training has come, from 0 to 1: paths are dropped more and more.
     /// - Throws: ``ShapeError`` when the batch does not fit the network.
-    public func run(_ batch: Batch, random: RandomSource) throws {
-        try NetworkInputs(batch, random: random).run(graph, program)
+    public func run(_ batch: Batch, random: RandomSource, progress: Double = 1) throws {
+        try NetworkInputs(batch, random: random, progress: progress).run(graph, program)
     }
 
     /// Moves the running statistics towards the batch's: `running += momentum (batch - running)`.
@@ -72,8 +74,9 @@ public final class NetworkStep {
     ///
     /// Intermediate values share memory in a step, so the graph is run again, a few nodes' results at a time as its
     /// outputs.
-    public func firstNonFinite(_ batch: Batch, random: RandomSource) throws -> String? {
-        try graph.firstNonFinite(NetworkInputs(batch, random: random), store: store, backend: backend)
+    public func firstNonFinite(_ batch: Batch, random: RandomSource, progress: Double = 1) throws -> String? {
+        try graph.firstNonFinite(
+            NetworkInputs(batch, random: random, progress: progress), store: store, backend: backend)
     }
 }
 
@@ -117,25 +120,28 @@ extension Graph {
 struct NetworkInputs {
     let batch: Batch
     let key: [UInt32]
+    let progress: Float
     /// Further `f32` inputs by name, in memory that outlives the run; they go before the batch's.
     var further: [String: UnsafeBufferPointer<Float>] = [:]
 
-    init(_ batch: Batch, random: RandomSource = RandomSource(seed: 0)) {
+    init(_ batch: Batch, random: RandomSource = RandomSource(seed: 0), progress: Double = 1) {
         self.batch = batch
+        self.progress = Float(progress)
         var random = random
         let word = random.next()
         key = [UInt32(truncatingIfNeeded: word), UInt32(truncatingIfNeeded: word >> 32)]
     }
 
-    /// Runs the program of `graph`, whose inputs are images, targets and keys of random draws.
+    /// Runs the program of `graph`, whose inputs are images, targets, keys of random draws and training's progress.
     func run(_ graph: Graph, _ program: any GraphProgram) throws {
-        try key.withUnsafeBytes { key in
+        try withUnsafeBytes(of: (key[0], key[1], progress)) { draws in
             let pointers = try zip(graph.inputs, graph.inputNames).map { value, name throws(ShapeError) in
                 let type = graph.type(of: value)
                 if let values = further[name], values.count == type.count, let start = values.baseAddress {
                     return UnsafeRawPointer(start)
                 }
-                if type.isRandomKey { return key.baseAddress! }
+                if type.isRandomKey { return draws.baseAddress! }
+                if name == Graph.FormName.progress, type == TensorType(.f32, []) { return draws.baseAddress! + 8 }
                 let images = [batch.capacity] + batch.imageShape
                 if type.plain == TensorType(.f32, images) { return UnsafeRawPointer(batch.images.baseAddress!) }
                 let targets = [batch.capacity, batch.classCount]

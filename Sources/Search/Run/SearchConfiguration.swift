@@ -143,7 +143,8 @@ public struct SearchConfiguration: Codable, Hashable, Sendable {
                 "population \(evolution.population), \(evolution.generations) generations, \(evolution.parents) parents, "
                     + "\(evolution.mutants) mutants (p = \(evolution.mutationProbability)), \(evolution.crossovers) crossovers; "
                     + "parents \(evolution.parentDistance) genes apart, empty places filled by "
-                    + (evolution.refill == .mutants ? "mutants" : "random candidates"),
+                    + (evolution.refill == .mutants ? "mutants" : "random candidates")
+                    + (evolution.selection == .predicted ? ", children chosen by the scores so far" : ""),
             ],
             [
                 "Candidates",

@@ -11,96 +11,59 @@ extension MemoryPlan {
 
     /// The liveness bound of the best order of a graph's nodes, by searching all orders where they are few enough.
     ///
+    /// Where they are not, by what the busiest nodes of this order need in any, alone and two at a time.
+    ///
     /// - Parameter limit: how many sets of nodes the search may look at.
     public func bestOrder(of graph: Graph, limit: Int = 20_000) -> OrderBound {
         var scratch = [Int](repeating: 0, count: graph.nodes.count)
         for buffer in buffers where buffer.values.isEmpty { scratch[buffer.steps.lowerBound] = buffer.bytes }
+        let busiest = graph.nodes.indices.filter { !(graph.nodes[$0].op is any SourceOperator) }
+            .sorted { (liveBytes[$1], $0) < (liveBytes[$0], $1) }.prefix(10)
         var bound = OrderBound(bytes: lowerBound, isExact: true)
         for sharing in Options().variants(for: graph) {
             let outcome = OrderSearch(graph, sharing: sharing, scratchBytes: scratch).run(
                 below: lowerBound, limit: limit)
-            bound.bytes = min(bound.bytes, outcome.leastBytes)
-            if !outcome.isExact { bound.isExact = false }
+            var (bytes, isExact) = (outcome.leastBytes, outcome.isExact)
+            if !isExact {
+                let uses = StorageUses(graph, sharing, scratch)
+                bytes = max(bytes, uses.leastBytes(atAnyOf: Array(busiest)))
+                if bytes >= lowerBound { (bytes, isExact) = (lowerBound, true) }
+            }
+            if bytes < bound.bytes { bound = OrderBound(bytes: bytes, isExact: isExact) }
         }
-        if !bound.isExact { bound.bytes = max(bound.bytes, leastBytes(of: graph)) }
         return bound
-    }
-
-    /// Bytes of the arena that no order of the nodes gets by with, for the buffers of this plan.
-    ///
-    /// Whatever the order, when a node runs, some set of nodes has run that holds all it depends on and nothing that depends on
-    /// it. Alive are its own buffers and those which the set writes and the rest reads; the least sum over all such sets is a
-    /// minimum cut. The nodes with most alive in this order are looked at, since the bound holds for each of them.
-    func leastBytes(of graph: Graph) -> Int {
-        let busiest = graph.nodes.indices.sorted { (liveBytes[$1], $0) < (liveBytes[$0], $1) }.prefix(8)
-        let uses = BufferUses(graph, buffers)
-        return busiest.reduce(0) { least, node in
-            least >= liveBytes[node] ? least : max(least, uses.leastBytes(at: node))
-        }
     }
 }
 
-/// Who writes and reads each buffer, and which nodes depend on which.
-private struct BufferUses {
-    private let buffers: [MemoryPlan.Buffer]
-    private var writers: [[Int]]
-    private var readers: [[Int]]
-    private var sources: [[Int]] = []
-
-    init(_ graph: Graph, _ buffers: [MemoryPlan.Buffer]) {
-        self.buffers = buffers
-        writers = [[Int]](repeating: [], count: buffers.count)
-        readers = writers
-        var home = [Int?](repeating: nil, count: graph.valueCount)
-        for (index, buffer) in buffers.enumerated() {
-            // Scratch memory belongs to its one node.
-            if buffer.values.isEmpty { writers[index] = [buffer.steps.lowerBound] }
-            for value in buffer.values { home[value.id] = index }
-        }
-        let producers = graph.producers()
-        for (index, node) in graph.nodes.enumerated() {
-            sources.append(Set(node.operands.compactMap { producers[$0.id] }).sorted())
-            for buffer in Set(node.operands.compactMap { home[$0.id] }) { readers[buffer].append(index) }
-            for buffer in Set(node.results.compactMap { home[$0.id] }) { writers[buffer].append(index) }
-        }
-    }
-
-    /// The least that is alive while a node runs, over all orders.
-    func leastBytes(at node: Int) -> Int {
-        let (before, after) = neighbours(of: node), count = sources.count
-        var network = FlowNetwork(vertices: count + 2 * buffers.count + 2)
-        let start = count + 2 * buffers.count, end = start + 1
-        for other in sources.indices {
-            // What has run had its operands.
-            for source in sources[other] { network.connect(other, source, FlowNetwork.unlimited) }
-            if other == node || after[other] { network.connect(other, end, FlowNetwork.unlimited) }
-            if before[other] { network.connect(start, other, FlowNetwork.unlimited) }
-        }
-        var own = 0
-        for (index, buffer) in buffers.enumerated() {
-            if (writers[index] + readers[index]).contains(node) {
-                own += buffer.bytes
-                continue
+extension StorageUses {
+    /// Bytes that no order gets by with, for a few nodes.
+    ///
+    /// Of two nodes one runs first: what both need is the least over both cases of what the busier one needs in each.
+    fileprivate func leastBytes(atAnyOf nodes: [Int]) -> Int {
+        var least = nodes.map { leastBytes(at: $0, after: [], before: []) }.max() ?? 0
+        for (position, node) in nodes.enumerated() {
+            for other in nodes.prefix(position) where !depends(node, on: other) && !depends(other, on: node) {
+                func inTurn(_ first: Int, _ second: Int) -> Int {
+                    let bytes = leastBytes(at: first, after: [], before: [second])
+                    return max(bytes, leastBytes(at: second, after: [first], before: []))
+                }
+                let one = inTurn(node, other)
+                if one > least { least = max(least, min(one, inTurn(other, node))) }
             }
-            let (written, read) = (count + 2 * index, count + 2 * index + 1)
-            for writer in writers[index] { network.connect(writer, written, FlowNetwork.unlimited) }
-            network.connect(written, read, buffer.bytes)
-            for reader in readers[index] { network.connect(read, reader, FlowNetwork.unlimited) }
         }
-        return own + network.maximumFlow(from: start, to: end)
+        return least
     }
 
-    /// Marks what the node depends on, and what depends on it.
-    private func neighbours(of node: Int) -> (before: [Bool], after: [Bool]) {
-        var before = [Bool](repeating: false, count: sources.count), after = before
-        for source in sources[node] { before[source] = true }
-        for other in (0..<node).reversed() where before[other] {
-            for source in sources[other] { before[source] = true }
+    private func depends(_ node: Int, on other: Int) -> Bool {
+        var isSeen = [Bool](repeating: false, count: nodeCount), waiting = [node]
+        while let next = waiting.popLast() {
+            if next == other { return true }
+            for source in sources[next] where !isSeen[source] {
+                isSeen[source] = true
+                waiting.append(source)
+            }
         }
-        for other in sources.indices.dropFirst(node + 1) {
-            after[other] = sources[other].contains { $0 == node || after[$0] }
-        }
-        return (before, after)
+        return false
     }
 }
 

@@ -3,7 +3,7 @@ import IR
 /// Puts the nodes in an order that needs less memory at once, when it finds one.
 ///
 /// Runs last, before planning: other passes keep or make an order of their own. Optional: the given order is right.
-/// Several orders are tried, the one with the lowest liveness bound is taken, the given one where none is lower.
+/// Several orders are tried; the one that can be placed in the least memory is taken, the given one where none is better.
 ///
 ///     %1 = relu %x                %1 = relu %x
 ///     %2 = concat %1, %1, %1      %2 = concat %1, %1, %1
@@ -11,24 +11,89 @@ import IR
 ///     %4 = reduce_mean %2         %4 = concat %1, %1, %1
 ///     %5 = reduce_mean %3         %5 = reduce_mean %4
 ///     …                           …
-public let orderForMemory = Pass("order-for-memory") { graph throws(PassError) in
-    let orders = MemoryOrders(graph)
-    func bound(_ graph: Graph) -> Int { MemoryPlan(graph, options: .init(effort: .quick)).lowerBound }
-    var (best, lowest) = (graph, bound(graph))
-    func consider(_ order: [Int]) {
-        let candidate = graph.ordered(order)
-        let peak = bound(candidate)
-        if peak < lowest { (best, lowest) = (candidate, peak) }
+public let orderForMemory = ordering { [Int](repeating: 0, count: $0.nodes.count) }
+
+/// ``orderForMemory`` for nodes that need memory of their own while they run.
+///
+/// - Parameter scratchBytes: the scratch memory of each node of a graph.
+public func orderForMemory(scratchBytes: @escaping @Sendable (Graph) -> [Int]) -> Pass { ordering(scratchBytes) }
+
+private func ordering(_ scratchBytes: @escaping @Sendable (Graph) -> [Int]) -> Pass {
+    Pass("order-for-memory") { graph throws(PassError) in
+        var trial = OrderTrial(graph, scratchBytes(graph))
+        let orders = MemoryOrders(graph)
+        trial.consider(orders.depthFirst())
+        trial.consider(orders.greedy(prefersRecent: true))
+        trial.consider(orders.greedy(prefersRecent: false))
+        for sharing in MemoryPlan.Options().variants(for: graph) {
+            let search = OrderSearch(graph, sharing: sharing, scratchBytes: trial.scratch)
+            if let order = search.run(below: trial.lowest, limit: 2000).order { trial.consider(order) }
+        }
+        trial.postpone(orders)
+        return trial.best
     }
-    consider(orders.depthFirst())
-    consider(orders.greedy(prefersRecent: true))
-    consider(orders.greedy(prefersRecent: false))
-    let scratch = [Int](repeating: 0, count: graph.nodes.count)
-    for sharing in MemoryPlan.Options().variants(for: graph) {
-        let search = OrderSearch(graph, sharing: sharing, scratchBytes: scratch)
-        if let order = search.run(below: lowest, limit: 2000).order { consider(order) }
+}
+
+/// Orders of a graph's nodes, and how much each keeps alive.
+private struct OrderTrial {
+    let graph: Graph
+    /// Scratch memory of each node, aligned.
+    let scratch: [Int]
+    private var tried: [(order: [Int], peak: Int)] = []
+
+    init(_ graph: Graph, _ scratchBytes: [Int]) {
+        self.graph = graph
+        scratch = scratchBytes.map { MemoryPlan.align($0, MemoryPlan.Options().alignment) }
+        consider(Array(graph.nodes.indices))
     }
-    return best
+
+    /// The least that any of the orders keeps alive at its busiest node.
+    var lowest: Int { tried.map(\.peak).min() ?? 0 }
+
+    mutating func consider(_ order: [Int]) { tried.append((order, plan(order, .quick).lowerBound)) }
+
+    /// The graph in the order whose buffers find room in the least memory; the earlier one among equals.
+    var best: Graph {
+        var best: (order: [Int], bytes: Int)?
+        for (order, peak) in tried.enumerated().sorted(by: { ($0.1.peak, $0.0) < ($1.1.peak, $1.0) }).map(\.element) {
+            if let best, peak >= best.bytes { break }
+            let bytes = plan(order, .thorough).arenaBytes
+            if bytes < best?.bytes ?? .max { best = (order, bytes) }
+        }
+        return best.map { $0.order == Array(graph.nodes.indices) ? graph : graph.ordered($0.order) } ?? graph
+    }
+
+    /// Moves nodes from before the busiest one behind it, just before their results are read, where that keeps less alive.
+    mutating func postpone(_ orders: MemoryOrders) {
+        guard var (order, _) = tried.min(by: { $0.peak < $1.peak }) else { return }
+        var current = plan(order, .quick), attempts = min(400, 200_000 / max(graph.nodes.count, 1))
+        /// How high the peak is, and at how many steps.
+        func measure(_ plan: MemoryPlan) -> (Int, Int) {
+            (plan.lowerBound, plan.liveBytes.count { $0 == plan.lowerBound })
+        }
+        search: while let busiest = current.peakNode {
+            for position in (0..<busiest).reversed() where orders.bytes[order[position]] > 0 {
+                let readers = Set(orders.readers[order[position]])
+                guard let reader = order.firstIndex(where: readers.contains), reader > busiest else { continue }
+                if attempts == 0 { break search }
+                attempts -= 1
+                var changed = order
+                changed.insert(changed[position], at: reader)
+                changed.remove(at: position)
+                let next = plan(changed, .quick)
+                if measure(next) < measure(current) {
+                    (order, current) = (changed, next)
+                    continue search
+                }
+            }
+            break
+        }
+        if current.lowerBound < lowest { tried.append((order, current.lowerBound)) }
+    }
+
+    private func plan(_ order: [Int], _ effort: MemoryPlan.Effort) -> MemoryPlan {
+        MemoryPlan(graph.ordered(order), options: .init(effort: effort)) { index, _ in scratch[order[index]] }
+    }
 }
 
 extension Graph {

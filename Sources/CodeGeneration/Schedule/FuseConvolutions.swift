@@ -12,7 +12,8 @@ extension Pipeline {
         Pipeline(
             [
                 fuseAttention(for: unit), chainConvolutions(for: unit), fuseBlocks(for: unit),
-                joinConvolutions(for: unit), scheduleKernels(for: unit, exact: exact), orderForMemory,
+                joinConvolutions(for: unit), scheduleKernels(for: unit, exact: exact),
+                orderForMemory(scratchBytes: CWriter.scratchBytes(of:)),
             ],
             stage: .deployable)
     }

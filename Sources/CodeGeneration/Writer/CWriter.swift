@@ -67,6 +67,15 @@ struct CWriter {
         return codes
     }
 
+    /// The scratch memory of every node; none for those without code, which the writer refuses.
+    static func scratchBytes(of graph: Graph) -> [Int] {
+        let constants = graph.constants
+        return graph.nodes.map { node in
+            let code = try? code(of: node, graph, constants)
+            return code?.body.scratchBytes ?? 0
+        }
+    }
+
     /// The code of a node; `nil` for one that computes nothing: a constant, a view, a result without elements.
     private static func code(of node: Node, _ graph: Graph, _ constants: [Value: Literal]) throws(ExportError)
         -> NodeCode?

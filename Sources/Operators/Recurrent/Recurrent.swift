@@ -185,10 +185,11 @@ public struct Recurrent: Operator {
         }
         // Of a GRU's gates the candidate's product stands alone, for the reset gate may multiply it.
         let own = cell == .gru ? "(j < \(2 * units) ? x[j] : \(m.literal(0)))" : "x[j]"
+        let ownsGates = cell == .gru && !resetsProduct
         let memory = cell == .lstm ? "for (size_t i = 0; i < \(batch * units); ++i) y2[i] = x5[i];\n" : ""
         return CBody(
             """
-            \(type) *s = (\(type) *)scratch\(cell == .gru && !resetsProduct ? ", *k = s + \(width), *q = k + \(units)" : "");
+            \(type) *s = (\(type) *)scratch\(ownsGates ? ", *k = s + \(width), *q = k + \(units)" : "");
             for (size_t i = 0; i < \(y[0].count); ++i) y0[i] = \(m.literal(0));
             for (size_t i = 0; i < \(batch * units); ++i) y1[i] = x4[i];
             \(memory)for (ptrdiff_t b = 0; b < \(batch); ++b) {
@@ -207,7 +208,7 @@ public struct Recurrent: Operator {
                 }
             }
 
-            """, mathFunctions: m.functions, scratchBytes: (width + 2 * units) * x[0].element.size)
+            """, mathFunctions: m.functions, scratchBytes: (width + (ownsGates ? 2 * units : 0)) * x[0].element.size)
     }
 
     public static let specimens = [

@@ -78,7 +78,7 @@ struct Verify: ParsableCommand {
         }
         guard let wrong = wrongIndex.map({ rows[$0] }) else { return }
         Terminal.error("output '\(wrong.output)': \(wrong.difference ?? "")")
-        if dump { try nameDivergingStep(of: deployed, inputs, comparison, target) }
+        if dump { try nameDivergingStep(of: deployed, inputs, comparison, target, output: wrongIndex ?? 0) }
         throw Failure(.comparisonFailed, "output '\(wrong.output)' differs")
     }
 
@@ -110,9 +110,9 @@ struct Verify: ParsableCommand {
     }
 
     /// Compares every intermediate value with the interpreter's.
-    private func nameDivergingStep(of graph: Graph, _ inputs: [Literal], _ comparison: Comparison, _ target: Target)
-        throws
-    {
+    private func nameDivergingStep(
+        of graph: Graph, _ inputs: [Literal], _ comparison: Comparison, _ target: Target, output: Int
+    ) throws {
         guard case .local = target.runner else {
             Terminal.error("steps are compared on this machine alone; target \(target.name) runs elsewhere")
             return
@@ -126,13 +126,21 @@ struct Verify: ParsableCommand {
             guard let difference = comparison.difference(dumped.values[index], expected[index].literal) else {
                 continue
             }
-            let label = step.mnemonic + (step.name.map { " " + AttributeValue.quote($0) } ?? "")
-            Terminal.error("the first step that differs is \(index), \(label): \(difference)")
+            Terminal.error("the first step that differs is \(index), \(Self.label(step)): \(difference)")
             return
         }
+        // Nothing is known of what the expected output went through, but for its last step.
+        let maker = dumped.program.steps.indices.last {
+            graph.nodes[dumped.program.steps[$0].node].results.contains(graph.outputs[output])
+        }
         Terminal.error(
-            "every step agrees with its operator's definition; the reading of the model differs from the expected outputs"
-        )
+            "every step agrees with its operator's definition"
+                + (maker.map { "; the output is that of step \($0), \(Self.label(dumped.program.steps[$0]))" } ?? "")
+                + ": the expected values or the reading of the model are wrong")
+    }
+
+    private static func label(_ step: CProgram.Step) -> String {
+        step.mnemonic + (step.name.map { " " + AttributeValue.quote($0) } ?? "")
     }
 }
 

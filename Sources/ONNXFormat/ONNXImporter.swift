@@ -251,7 +251,7 @@ struct GraphImport {
         }
         let literal: Literal
         switch (attribute.name, attribute.value) {
-        case ("value", .tensor(let value)): literal = value.literal
+        case ("value", .tensor(let value)), ("sparse_value", .tensor(let value)): literal = value.literal
         case ("value_float", .float(let value)): literal = Literal([value], shape: [])
         case ("value_floats", .floats(let values)): literal = Literal(values)
         case ("value_int", .integer(let value)): literal = Literal([value], shape: [])

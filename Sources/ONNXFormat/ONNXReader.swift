@@ -54,14 +54,21 @@ struct ONNXReader {
 
     func graph(_ message: Onnx__GraphProto, _ opsets: [ONNXModel.OperatorSet]) throws(ONNXError) -> ONNXModel.Graph {
         var graph = ONNXModel.Graph(name: Protobuf.text(message.name))
-        guard message.n_sparse_initializer == 0 else {
-            throw ONNXError(.unsupported, "the graph has sparse initialisers; only dense ones are read")
-        }
         for initializer in Protobuf.list(message.initializer, message.n_initializer) {
             let name = Protobuf.text(initializer.pointee.name)
             guard !name.isEmpty else { throw ONNXError(.malformed, "an initialiser has no name") }
             do throws(ONNXError) {
                 graph.initializers.append(.init(name: name, value: try tensor(initializer.pointee)))
+            } catch {
+                throw error.naming(subject: "initialiser '\(name)'")
+            }
+        }
+        for initializer in Protobuf.list(message.sparse_initializer, message.n_sparse_initializer) {
+            // A sparse tensor is called by the name of its values.
+            let name = Protobuf.text(initializer.pointee.values?.pointee.name)
+            guard !name.isEmpty else { throw ONNXError(.malformed, "a sparse initialiser has no name") }
+            do throws(ONNXError) {
+                graph.initializers.append(.init(name: name, value: try dense(initializer.pointee)))
             } catch {
                 throw error.naming(subject: "initialiser '\(name)'")
             }
@@ -170,7 +177,10 @@ struct ONNXReader {
                 graphs.append(try graph(entry.pointee, opsets))
             }
             return .graphs(graphs)
-        case 11, 12: throw ONNXError(.unsupported, "it holds a sparse tensor; only dense ones are read")
+        case 11:
+            guard let tensor = message.sparse_tensor else { throw ONNXError(.malformed, "it holds no sparse tensor") }
+            return .tensor(try dense(tensor.pointee))
+        case 12: throw ONNXError(.unsupported, "lists of sparse tensors are not supported")
         case 13: return .type(type(message.tp))
         case 14: throw ONNXError(.unsupported, "lists of types are not supported")
         default: throw ONNXError(.malformed, "it holds no value of a known kind")
@@ -189,7 +199,8 @@ struct ONNXReader {
         if message.n_strings > 0 { return 8 }
         if message.n_tensors > 0 { return 9 }
         if message.n_graphs > 0 { return 10 }
-        if message.sparse_tensor != nil || message.n_sparse_tensors > 0 { return 11 }
+        if message.sparse_tensor != nil { return 11 }
+        if message.n_sparse_tensors > 0 { return 12 }
         return 0
     }
 

@@ -19,8 +19,7 @@ public enum Registry {
         ReduceSum.self, ReduceMean.self, ReduceMax.self, ReduceMin.self, ReduceProduct.self,
         // Shape
         Reorder.self, Reshape.self, BroadcastTo.self, Transpose.self, Slice.self, SliceGradient.self, Concat.self,
-        Pad.self,
-        ChannelShuffle.self,
+        Pad.self, ChannelShuffle.self, Resample.self,
         // Indexing
         Gather.self, GatherElements.self, GatherND.self, ScatterElements.self, ScatterND.self,
         ArgExtreme.self, TopK.self, CumulativeSum.self,

@@ -179,6 +179,33 @@ import Testing
         try workshop.expect(["gcc"] + Workshop.strict + ["-I.", "-c", "tiny.c"] + definitions)
     }
 
+    /// Compilers know loops that copy or fill, and would call the library for them.
+    @Test(arguments: ["gcc", "clang"]) func withoutALibraryLoopsStayLoops(_ compiler: String) throws {
+        let graph = try Graph(
+            parsing: """
+                graph @joined(%x "x": f32[2,300,7], %y "y": f32[2,500,7]) {
+                  %0 = concat %x, %y {axis = 1} : f32[2,800,7]
+                  %1 = pad %0 {before = [0, 40, 0], after = [0, 0, 300]} : f32[2,840,307]
+                  return %0 "z", %1 "p"
+                }
+                """)
+        let program = try CProgram(try Pipeline.deployment().run(graph), options: COptions(name: "joined"))
+        let workshop = try Workshop()
+        try workshop.write(program.sources)
+        let build = [compiler, "-std=c99", "-O3", "-c", "joined.c"]
+        let own = ["-DMARTLET_MEMCPY=own_memcpy", "-DMARTLET_MEMSET=own_memset", "-include", "own.h"]
+        try workshop.write(
+            "own.h",
+            "#include <stddef.h>\nvoid *own_memcpy(void *, const void *, size_t);\nvoid *own_memset(void *, int, size_t);\n"
+        )
+        try workshop.expect(build)
+        let usual = try workshop.expect(["nm", "-u", "joined.o"])
+        try workshop.expect(build + own)
+        let replaced = try workshop.expect(["nm", "-u", "joined.o"])
+        #expect(usual.contains(" memcpy") || usual.contains(" memset"))
+        #expect(!replaced.contains(" memcpy") && !replaced.contains(" memset"))
+    }
+
     @Test func aTestVectorMustFit() throws {
         #expect(throws: ExportError.self) { try Self.program { $0.test?.inputs = [] } }
         #expect(throws: ExportError.self) { try Self.program { $0.test?.outputs[0] = Literal([1.0]) } }

@@ -42,7 +42,7 @@ import Testing
             refusal(input.block(11, Wire.value("a"))) == "m.onnx: there are two of graph input 'a'")
         #expect(refusal(input.block(12, Wire.value("z"))) == "m.onnx: the graph's output 'z' is defined by no node")
         #expect(refusal(input.block(1, Wire().text(1, "a"))) == "m.onnx: a node (): the node names no operator")
-        #expect(refusal(input.block(15, Wire())).contains("sparse initialisers"))
+        #expect(refusal(input.block(15, Wire())) == "m.onnx: a sparse initialiser has no name")
         let lying = Wire.tensor(1, [1 << 20]).text(8, "w").block(9, [1, 2, 3, 4])
         #expect(
             refusal(Wire().block(5, lying))
@@ -62,9 +62,7 @@ import Testing
             refusal(Wire().block(1, twice).block(11, Wire.value("a")))
                 == "m.onnx: node 'n' (X): attribute 'k': it is given twice")
         let sparse = Wire.node("Constant", [], ["b"]).block(5, Wire().text(1, "sparse_value").integer(20, 11))
-        #expect(
-            refusal(Wire().block(1, sparse)).hasSuffix(
-                "attribute 'sparse_value': it holds a sparse tensor; only dense ones are read"))
+        #expect(refusal(Wire().block(1, sparse)).hasSuffix("attribute 'sparse_value': it holds no sparse tensor"))
     }
 
     @Test func hostileNestingAndDuplicationAreRefusedEarly() throws {

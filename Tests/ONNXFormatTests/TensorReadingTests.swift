@@ -54,6 +54,55 @@ import Testing
         #expect(error?.description == cause)
     }
 
+    private static func sparse(_ count: Int64, _ indices: Wire?, _ dimensions: [Int64]) -> Wire {
+        let values = Wire.tensor(1, [count]).text(8, "w").packed(4, (1...count).map(Float.init))
+        let start = indices.map { Wire().block(1, values).block(2, $0) } ?? Wire().block(1, values)
+        return dimensions.reduce(start) { $0.integer(3, $1) }
+    }
+
+    static let sparseForms: [(Wire, String)] = [
+        (sparse(2, Wire.tensor(7, [2]).varints(7, [1, 5]), [2, 3]), "[0.0, 1.0, 0.0, 0.0, 0.0, 2.0]"),
+        (sparse(2, Wire.tensor(7, [2, 2]).varints(7, [0, 1, 1, 2]), [2, 3]), "[0.0, 1.0, 0.0, 0.0, 0.0, 2.0]"),
+        (sparse(2, Wire.tensor(7, [2]).varints(7, [5, 1]), [2, 3]), "its indices are not in ascending order"),
+        (sparse(2, Wire.tensor(7, [2]).varints(7, [1, 1]), [2, 3]), "its indices are not in ascending order"),
+        (sparse(2, Wire.tensor(7, [2]).varints(7, [1, 6]), [2, 3]), "the index 6 is outside a dimension of 6"),
+        (
+            sparse(2, Wire.tensor(7, [2, 2]).varints(7, [0, 1, -1, 2]), [2, 3]),
+            "the index -1 is outside a dimension of 2"
+        ),
+        (
+            sparse(2, Wire.tensor(7, [3]).varints(7, [0, 1, 2]), [2, 3]),
+            "its indices have the shape [3], expected [2] or [2, 2]"
+        ),
+        (sparse(2, Wire.tensor(6, [2]).varints(5, [1, 5]), [2, 3]), "its indices are of type int32, expected int64"),
+        (sparse(2, nil, [2, 3]), "it holds 2 values without indices"),
+        (
+            sparse(1, Wire.tensor(7, [1]).varints(7, [0]), [1 << 30]),
+            "it takes 4294967296 bytes without its zeros left out; 268435456 are allowed"
+        ),
+        (sparse(1, Wire.tensor(7, [1]).varints(7, [0]), [1 << 62]), "the dimensions [4611686018427387904] overflow"),
+    ]
+
+    @Test(arguments: sparseForms.indices) func sparseTensorsGetTheirZeros(_ index: Int) throws {
+        let (wire, expected) = Self.sparseForms[index]
+        let constant = Wire.node("Constant", [], ["b"]).block(
+            5, Wire().text(1, "sparse_value").block(22, wire).integer(20, 11))
+        for (graph, subject) in [
+            (Wire().block(15, wire), "initialiser 'w': "),
+            (Wire().block(1, constant), "node of 'b' (Constant): attribute 'sparse_value': "),
+        ] {
+            do {
+                let read = try ONNXModel(bytes: Wire.model(graph).bytes, name: "m.onnx").graph
+                var value = read.initializers.first?.value
+                if case .tensor(let tensor)? = read.nodes.first?["sparse_value"] { value = tensor }
+                #expect(value?.dimensions == [2, 3])
+                #expect(value?.reals?.description == expected)
+            } catch let error as ONNXError {
+                #expect(error.description == "m.onnx: " + subject + expected)
+            }
+        }
+    }
+
     @Test func externalDataStaysInsideTheFolder() throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("onnx-external-\(UUID().uuidString)")
         let inside = folder.appendingPathComponent("model")

@@ -10,7 +10,7 @@
 typedef float V __attribute__((vector_size(4 * VL)));
 typedef int VI __attribute__((vector_size(4 * VL)));
 typedef float VM __attribute__((vector_size(4 * VL), aligned(4), may_alias));
-#define MT_KERNEL static __attribute__((noinline)) MT_UNUSED
+#define MT_KERNEL static __attribute__((noinline)) MT_UNUSED MARTLET_LOOPS
 #define MT_INLINE static inline __attribute__((always_inline)) MT_UNUSED
 #define V_LOAD(p) ((V)*(const VM *)(const void *)(p))
 #define V_STORE(p, a) (*(VM *)(void *)(p) = (VM)(a))
@@ -98,7 +98,7 @@ MT_INLINE V v_exp2(V t)
 #if VL == 1
 typedef float V;
 #if defined(__GNUC__)
-#define MT_KERNEL static __attribute__((noinline)) MT_UNUSED
+#define MT_KERNEL static __attribute__((noinline)) MT_UNUSED MARTLET_LOOPS
 #else
 #define MT_KERNEL static
 #endif

@@ -25,10 +25,26 @@ enum CHelpers {
 
         """
 
+    /// Compilers turn loops that copy or fill into calls of `memcpy` and `memset`, which a program without a C library lacks.
+    static let loopMacro = """
+        /* Where copying or filling is replaced, the compiler may not call the C library's functions in place of loops either. */
+        #if defined(MARTLET_MEMCPY) || defined(MARTLET_MEMSET)
+        #if defined(__clang__)
+        #define MARTLET_LOOPS __attribute__((no_builtin("memcpy", "memset")))
+        #elif defined(__GNUC__)
+        #pragma GCC optimize("no-tree-loop-distribute-patterns")
+        #endif
+        #endif
+        #ifndef MARTLET_LOOPS
+        #define MARTLET_LOOPS
+        #endif
+
+        """
+
     static let functionMacro = """
         /* Functions stay whole: inlining all of them into one would only slow the compiler. */
         #if defined(__GNUC__)
-        #define MARTLET_FUNCTION static __attribute__((noinline))
+        #define MARTLET_FUNCTION static __attribute__((noinline)) MARTLET_LOOPS
         #else
         #define MARTLET_FUNCTION static
         #endif

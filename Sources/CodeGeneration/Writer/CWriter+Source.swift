@@ -11,6 +11,7 @@ extension CWriter {
         let everything = [body, arrays].joined()
         var text =
             "/* \(name): see \(name).h. C99; nothing is allocated, read, written or kept. */\n#include \"\(name).h\"\n\n"
+        if !body.isEmpty { text += CHelpers.loopMacro + "\n" }
         let macros = CHelpers.libraryMacros(library)
         if !macros.isEmpty {
             text +=

@@ -90,19 +90,17 @@ extension GraphBuilder {
                 zip(taps[k].indices, taps[k].weights).allSatisfy { $1 == 0 || ($0 == k && $1 == 1) }
             }
         if isIdentity { return x }
-        let wide = [Int](repeating: 1, count: type.rank - axis - 1)
-        var sum: Value?
-        for tap in 0..<(taps.first?.indices.count ?? 0) {
-            let weights = taps.map { $0.weights[tap] }
-            if weights.allSatisfy({ $0 == 0 }) { continue }
-            var part = try apply(Gather(axis: axis), x, constant(Literal(taps.map { $0.indices[tap] })))
-            if weights.contains(where: { $0 != 1 }) {
-                part = try apply(Multiply(), part, constant(Literal(type.element, [count] + wide, reals: weights)))
-            }
-            sum = if let sum { try apply(Add(), sum, part) } else { part }
+        guard let widest = taps.map(\.indices.count).max() else {
+            throw .malformed("a dimension of size zero cannot be resized")
         }
-        guard let sum else { throw .malformed("a dimension of size zero cannot be resized") }
-        return sum
+        let used = (0..<widest).filter { tap in taps.contains { $0.weights[tap] != 0 } }
+        if used.count == 1, taps.allSatisfy({ $0.weights[used[0]] == 1 }) {
+            return try apply(Gather(axis: axis), x, constant(Literal(taps.map { $0.indices[used[0]] })))
+        }
+        let shape = [used.count, count]
+        let indices = Literal(used.flatMap { tap in taps.map { $0.indices[tap] } }, shape: shape)
+        let weights = Literal(type.element, shape, reals: used.flatMap { tap in taps.map { $0.weights[tap] } })
+        return try apply(Resample(axis: axis), x, constant(indices), constant(weights))
     }
 
     fileprivate mutating func resize(_ node: ONNXNode, _ x: Value, scales: [Double]?, sizes: [Int]?, region: [Double]?)

@@ -55,6 +55,7 @@ conformance: build setup-test $(PYTHON)
 	$(call install,$(TARGET_PACKAGES))
 	@status=0; \
 	$(PYTHON) conformance/cases.py || status=1; \
+	$(PYTHON) conformance/cases.py --light || status=1; \
 	for target in $(CONFORMANCE_TARGETS); do \
 	    $(PYTHON) conformance/cases.py --target $$target --groups convolution pooling activation matmul || status=1; \
 	done; \

@@ -10,6 +10,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -49,6 +50,27 @@ def cases(folder, groups):
                 yield os.path.basename(place), model, sets
 
 
+def light(folder, work):
+    """The networks that come without weights: theirs are constants; the inputs are made as ONNX's own runner makes them."""
+    import numpy
+    import onnx
+    for model in sorted(glob.glob(os.path.join(folder, "light", "*.onnx"))):
+        name = os.path.basename(model).removesuffix(".onnx")
+        place = os.path.join(work, "light", name)
+        os.makedirs(place, exist_ok=True)
+        graph = onnx.load(model).graph
+        constants = {tensor.name for tensor in graph.initializer}
+        for index, port in enumerate(p for p in graph.input if p.name not in constants):
+            shape = [d.dim_value or 1 for d in port.type.tensor_type.shape.dim]
+            count = int(numpy.prod(shape))
+            values = (numpy.arange(count).reshape(shape) / count).astype(numpy.float32)
+            with open(os.path.join(place, f"input_{index}.pb"), "wb") as file:
+                file.write(onnx.numpy_helper.from_array(values, port.name).SerializeToString())
+        for index in range(len(graph.output)):
+            shutil.copy(f"{model.removesuffix('.onnx')}_output_{index}.pb", os.path.join(place, f"output_{index}.pb"))
+        yield name, model, [place]
+
+
 def reason(words):
     """Why a case was refused, without the file and the node, which differ from case to case."""
     element = re.search(r"tensors of element type \w+ are not supported$", words)
@@ -78,10 +100,11 @@ def main():
     parser.add_argument("--folder", help="the cases; those of the onnx package otherwise")
     parser.add_argument("--target", default="host")
     parser.add_argument("--groups", nargs="*", choices=sorted(GROUPS), help="all cases without this option")
+    parser.add_argument("--light", action="store_true", help="the light networks instead of the cases")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     folder = options.folder or os.path.join(wheels.unpacked("onnx", options.work), "onnx/backend/test/data")
-    todo = list(cases(folder, options.groups))
+    todo = list(light(folder, options.work) if options.light else cases(folder, options.groups))
     count = collections.Counter()
     reasons = collections.Counter()
     failures = []
@@ -97,7 +120,7 @@ def main():
     print(f"{options.target}: {count['passed']} passed, {count['refused']} refused, {count['failed']} failed, "
           f"of {len(todo)} cases")
     os.makedirs(os.path.join(options.work, "results"), exist_ok=True)
-    kind = "cases" if not options.groups else "groups"
+    kind = "light" if options.light else "groups" if options.groups else "cases"
     with open(os.path.join(options.work, "results", f"{kind}-{options.target}.json"), "w") as file:
         json.dump({"target": options.target, "groups": options.groups, "total": len(todo), **count,
                    "reasons": reasons.most_common(), "failures": failures}, file, indent=1)

@@ -70,6 +70,11 @@ def main():
     result = load(options, "cases-host.json")
     if result:
         lines += cases(result)
+    result = load(options, "light-host.json")
+    if result:
+        lines += ["## Light networks\n", f"{result.get('passed', 0)} of the package's {result['total']} networks whose weights "
+                  "are constants pass. `conformance/cases.py --light`\n"]
+        lines += [f"Failed: {failure}\n" for failure in result["failures"]]
     found = sorted(glob.glob(os.path.join(options.work, "results", "groups-*.json")))
     if found:
         lines += targets([load(options, os.path.basename(path)) for path in found])

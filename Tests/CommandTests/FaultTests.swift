@@ -132,9 +132,14 @@ import Testing
         let full = try shell.run(["sh", "-c", script, Shell.command.path])
         #expect(full.status == 4, "\(full.errors)")
         #expect(
-            full.errors.hasPrefix("martlet: ") && full.errors.contains("no room is left on the disk"),
+            full.errors.hasPrefix("martlet: out/")
+                && full.errors.hasSuffix("bytes were written: no room is left on the disk\n")
+                && !full.errors.contains(".tmp"),
             "\(full.errors)")
         #expect(try shell.names().filter { $0 != "cache" } == ["data", "model.onnx"])
+        try expectFault(
+            shell, [Shell.command.path, "compile", "model.onnx", "-o", "model.onnx/out"],
+            "model.onnx/out: cannot be written: Not a directory", "")
         for words in [["ops", "-o", "/dev/full"], ["inspect", "model.onnx", "--svg", "/dev/full"]] {
             try expectFault(
                 shell, [Shell.command.path] + words, "/dev/full: cannot be written: No space left on device", "")

@@ -50,6 +50,17 @@ enum Folders {
         return error.localizedDescription
     }
 
+    /// Makes a folder and those above it; Foundation's error would not say why it cannot.
+    private static func makeFolder(_ folder: URL, called path: String) throws {
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        } catch {
+            let cause = mkdir(folder.path, 0o777) == 0 ? 0 : errno
+            guard cause != 0 else { return }
+            throw Failure(.badInput, "\(path): cannot be written: \(String(cString: strerror(cause)))")
+        }
+    }
+
     /// Writes files into a folder that appears whole or not at all.
     ///
     /// - Throws: ``Failure`` when the folder exists and may not be replaced, or cannot be written.
@@ -62,9 +73,13 @@ enum Folders {
         let scratch = folder.deletingLastPathComponent().appendingPathComponent(
             ".\(folder.lastPathComponent).\(ProcessInfo.processInfo.processIdentifier).new")
         do {
-            try manager.createDirectory(at: scratch, withIntermediateDirectories: true)
+            try makeFolder(scratch, called: path)
             for file in files {
-                try write(Data(file.contents), to: scratch.appendingPathComponent(file.name).path)
+                do throws(StorageError) {
+                    try FileWriting.replace(scratch.appendingPathComponent(file.name).path, with: file.contents)
+                } catch {
+                    throw Failure(.badInput, "\(path)/\(file.name): \(error.message)")
+                }
             }
             if manager.fileExists(atPath: folder.path) {
                 // The old folder steps aside first, so that no moment shows a mixture.

@@ -47,7 +47,7 @@ package enum FileWriting {
             try write(bytes, to: temporary)
         } catch {
             unlink(temporary)
-            throw error
+            throw StorageError(error.code, error.message, file: path)
         }
         guard rename(temporary, path) == 0 else {
             let error = failure("cannot be put in place", path)

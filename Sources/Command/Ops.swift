@@ -1,5 +1,6 @@
 import ArgumentParser
 import IR
+import ONNXFormat
 import Operators
 
 /// `martlet ops`: what of ONNX is read.
@@ -14,15 +15,22 @@ struct Ops: ParsableCommand {
     }
 
     func run() throws {
-        let rows = Registry.onnxImports.values.sorted { ($0.domain, $0.opType) < ($1.domain, $1.opType) }.map { entry in
+        let imports = Registry.onnxImports.values.map { entry in
             Row(
                 name: entry.domain.isEmpty ? entry.opType : "\(entry.domain).\(entry.opType)",
-                opsets: "\(entry.versions.lowerBound)-\(entry.versions.upperBound)", types: Self.types(entry.elements),
-                refused: "\(entry.refuses)")
+                opsets: Self.opsets(entry.versions), types: Self.types(entry.elements), refused: entry.refuses)
         }
+        let structural = StructuralOperator.allCases.map {
+            Row(name: $0.rawValue, opsets: Self.opsets($0.versions), types: "all", refused: $0.refuses)
+        }
+        let rows = (imports + structural).sorted { $0.name < $1.name }
         let lines = rows.map { "| \($0.name) | \($0.opsets) | \($0.types) | \($0.refused) |" }
         let table = ["| Operator | Opsets | Types | Refused |", "|---|---|---|---|"] + lines
         try result.emit(table.joined(separator: "\n"), json: rows)
+    }
+
+    private static func opsets(_ versions: ClosedRange<Int>) -> String {
+        "\(versions.lowerBound)-\(versions.upperBound)"
     }
 
     private static func types(_ elements: [ElementType]) -> String {

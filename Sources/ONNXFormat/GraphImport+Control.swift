@@ -8,12 +8,11 @@ extension GraphImport {
     mutating func structured(
         _ node: ONNXModel.Node, _ inputs: [Value?], in scope: Scope
     ) throws(ONNXError) -> [Value]? {
-        guard node.domain.isEmpty else { return nil }
-        switch node.operation {
-        case "If": return try conditional(node, inputs, in: scope)
-        case "Loop": return try loop(node, inputs, in: scope)
-        case "Scan": return try scan(node, inputs, in: scope)
-        default: return nil
+        switch StructuralOperator(node) {
+        case .conditional: try conditional(node, inputs, in: scope)
+        case .loop: try loop(node, inputs, in: scope)
+        case .scan: try scan(node, inputs, in: scope)
+        case .constant, nil: nil
         }
     }
 
@@ -95,7 +94,8 @@ extension GraphImport {
     private mutating func scan(
         _ node: ONNXModel.Node, _ inputs: [Value?], in scope: Scope
     ) throws(ONNXError) -> [Value] {
-        guard node.version >= 9 else { throw ONNXError(.unsupported, "Scan is read from opset 9 on") }
+        let first = StructuralOperator.scan.versions.lowerBound
+        guard node.version >= first else { throw ONNXError(.unsupported, "Scan is read from opset \(first) on") }
         let body = try attribute("body", of: node)
         guard case .integer(let count)? = node["num_scan_inputs"], count > 0, count <= inputs.count else {
             throw ONNXError(.malformed, "attribute 'num_scan_inputs' should count some of its inputs")

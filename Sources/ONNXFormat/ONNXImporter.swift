@@ -210,7 +210,7 @@ struct GraphImport {
 
     /// Reads a node through the operators' import table.
     mutating func imported(_ node: ONNXModel.Node, _ inputs: [Value?]) throws(ONNXError) -> [Value] {
-        if node.domain.isEmpty && node.operation == "Constant" { return [try constant(node)] }
+        if StructuralOperator(node) == .constant { return [try constant(node)] }
         guard let entry = Registry.onnxImports[ONNXImport.key(node.operation, domain: node.domain)] else {
             let domain = node.domain.isEmpty ? "" : " of domain '\(node.domain)'"
             throw ONNXError(.unsupported, "operator \(node.operation)\(domain) is not supported")
@@ -316,9 +316,9 @@ extension ONNXModel.Graph {
 
     /// The error with the remedy added, where integers that arrive as inputs are what the node lacks.
     fileprivate func suggestingBindings(for node: ONNXModel.Node, _ error: ONNXError) -> ONNXError {
-        let isControl = node.domain.isEmpty && ["If", "Loop", "Scan"].contains(node.operation)
         guard error.code == .unsupported,
-            isControl || Registry.onnxImports[ONNXImport.key(node.operation, domain: node.domain)] != nil
+            StructuralOperator(node) != nil
+                || Registry.onnxImports[ONNXImport.key(node.operation, domain: node.domain)] != nil
         else { return error }
         let deciding = decidingInputs(of: node).filter { name in
             guard case .tensor(let element, let shape)? = inputs.first(where: { $0.name == name })?.type else {

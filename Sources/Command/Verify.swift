@@ -36,6 +36,10 @@ struct Verify: ParsableCommand {
         let bytes = self.model.fileSize
         progress.step("reading and optimising", seconds: bytes * 1e-7, then: 1 + bytes * 6e-8)
         let model = try model.read()
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: data, isDirectory: &isFolder), isFolder.boolValue else {
+            throw Failure(.badInput, "\(data): there is no such folder")
+        }
         let given = try ONNXTestData.tensors(folder: data, prefix: "input", declared: model.requiredInputs)
         let expected = try ONNXTestData.tensors(folder: data, prefix: "output", declared: model.graph.outputs)
         guard given.count == model.requiredInputs.count else {

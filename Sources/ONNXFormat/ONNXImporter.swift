@@ -51,8 +51,10 @@ public enum ONNXImporter {
             var options = options
             for (name, value) in values { options.inputShapes[name] = value.dimensions }
             while true {
-                let prepared = try inlined.binding(options.bindings).fixing(inputShapes: options.inputShapes)
-                    .fixing(dimensions: options.dimensions)
+                // Sizes come first, so that a shape which contradicts one is what is reported.
+                let prepared = try inlined.binding(options.bindings)
+                    .fixing(dimensions: options.dimensions, leavesOthersOpen: true)
+                    .fixing(inputShapes: options.inputShapes).fixing(dimensions: [:])
                 var run = GraphImport(name: prepared.graph.name)
                 do throws(ONNXError) {
                     return try run.graph(prepared)

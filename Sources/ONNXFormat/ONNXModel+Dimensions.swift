@@ -9,9 +9,10 @@ extension ONNXModel {
     ///
     /// A symbolic dimension goes by its own name, a nameless one by its input's name, a dot and its axis: `image.0`.
     ///
+    /// - Parameter leavesOthersOpen: whether dimensions without a size may stay open.
     /// - Throws: ``ONNXError`` (`openDimension`) naming a dimension that is left open and the option that fixes it;
     ///   (`mismatch`) for a name that no input has, or a size below one.
-    public func fixing(dimensions: [String: Int]) throws(ONNXError) -> ONNXModel {
+    public func fixing(dimensions: [String: Int], leavesOthersOpen: Bool = false) throws(ONNXError) -> ONNXModel {
         for (name, size) in dimensions.sorted(by: { $0.key < $1.key }) {
             guard size > 0 else { throw ONNXError(.mismatch, file: file, "dimension '\(name)' cannot be \(size)") }
         }
@@ -34,7 +35,7 @@ extension ONNXModel {
                 if let size = dimensions[key] {
                     used.insert(key)
                     fixed[axis] = .known(size)
-                } else if required.contains(input.name) {
+                } else if required.contains(input.name), !leavesOthersOpen {
                     throw ONNXError(
                         .openDimension, file: file, subject: "input '\(input.name)'",
                         "dimension \(axis) is open ('\(key)'); give it a size, such as --dim \(key)=1")

@@ -96,6 +96,8 @@ import Testing
         try shell.writeModel(CommandTests.network) { $0[0] += 1 }
         #expect(try shell.martlet("inspect", "model.onnx").status == 0)
         #expect(try shell.martlet("verify", "model.onnx", "--data", "data").status == 1)
+        let missing = try shell.martlet("verify", "model.onnx", "--data", "nowhere", "--quiet")
+        #expect(missing.status == 4 && missing.errors == "martlet: nowhere: there is no such folder\n")
         let emulated = try shell.martlet("bench", "model.onnx", "--target", "aarch64-qemu")
         #expect(emulated.status == 3 && emulated.errors.contains("its runner gives correctness, no latency"))
         #expect(try shell.martlet("inspect", "nowhere.onnx").status == 4)

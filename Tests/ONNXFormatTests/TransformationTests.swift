@@ -80,6 +80,24 @@ import Testing
                 == "m.onnx: dimension 'batch' cannot be 0")
     }
 
+    @Test func givenSizesAndDataMayAgree() throws {
+        let type = Wire().block(1, Wire().integer(1, 1).block(2, Wire().block(1, Wire().text(2, "batch"))))
+        let graph = Wire().block(1, Wire.node("Abs", ["x"], ["y"])).block(11, Wire.value("x").block(2, type))
+            .block(12, Wire.value("y"))
+        let model = try ONNXModel(bytes: Wire.model(graph).bytes, name: "m.onnx")
+        let data = ["x": try ONNXTensorValue(.float, [2], [1, 2] as [Float])]
+        func read(_ size: Int) throws(ONNXError) -> ONNXModel {
+            var options = ONNXImporter.Options()
+            options.dimensions = ["batch": size]
+            _ = try ONNXImporter.graph(of: model, options: options, offering: data)
+            return model
+        }
+        #expect(text { () throws(ONNXError) in try read(2) } == "accepted")
+        #expect(
+            text { () throws(ONNXError) in try read(3) }
+                == "m.onnx: input 'x': the given tensor is [2], but the model declares [3]")
+    }
+
     @Test func shapesAndValuesAreTakenFromData() throws {
         let model = try open()
         let shaped = try model.fixing(inputShapes: ["x": [4, 3], "z": [2]])

@@ -34,6 +34,7 @@ struct Bench: ParsableCommand {
     }
 
     func run() throws {
+        Interruption.watch()
         let progress = ProgressDisplay(isQuiet: result.output.quiet)
         defer { progress.end() }
         let target = try target.load()

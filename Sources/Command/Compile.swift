@@ -47,6 +47,7 @@ struct Compile: ParsableCommand {
     }
 
     func run() throws {
+        Interruption.watch()
         let progress = ProgressDisplay(isQuiet: printing.quiet)
         defer { progress.end() }
         let target = try target.load()

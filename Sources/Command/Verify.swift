@@ -31,6 +31,7 @@ struct Verify: ParsableCommand {
     }
 
     func run() throws {
+        Interruption.watch()
         let progress = ProgressDisplay(isQuiet: result.output.quiet)
         defer { progress.end() }
         let bytes = self.model.fileSize

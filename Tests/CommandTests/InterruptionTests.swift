@@ -47,6 +47,46 @@ import Testing
         #expect(try outcome(shell, "killed").weights == expected.weights)
     }
 
+    /// Ctrl-C while the compiler runs leaves nothing of the build behind.
+    @Test func anInterruptedBuildLeavesNothing() throws {
+        let shell = try Shell()
+        try shell.writeModel(CommandTests.network)
+        let script =
+            "#!/bin/sh\ncase \"$*\" in *-dM*|*--version*|*-dump*) exec gcc \"$@\";; esac\necho > started\nexec sleep 5\n"
+        let compiler = shell.path("slow-gcc")
+        try script.replacingOccurrences(of: "> started", with: "> \(shell.path("started"))")
+            .write(toFile: compiler, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: compiler)
+        try """
+        format: 1
+        name: slow
+        family: native
+        description: a compiler that takes its time
+        triple: native
+        cpu: native
+        compilers:
+          gcc: {command: \(compiler)}
+        vector: {bits: 128, registers: 16, fma: false}
+        caches: {l1d: 32 KiB, l2: 512 KiB}
+        runner: {kind: local}
+        figures: latency
+        packages: [gcc]
+        source: made up
+        """.write(toFile: shell.path("slow.yaml"), atomically: true, encoding: .utf8)
+        try FileManager.default.createDirectory(atPath: shell.path("tmp"), withIntermediateDirectories: true)
+        let child = try shell.start(
+            [Shell.command.path, "verify", "model.onnx", "--data", "data", "--target", "slow.yaml"],
+            environment: ["TMPDIR": shell.path("tmp")])
+        for _ in 0..<400 where !FileManager.default.fileExists(atPath: shell.path("started")) { usleep(50_000) }
+        #expect(try !shell.names(in: "tmp").isEmpty)
+        kill(child.process.processIdentifier, SIGINT)
+        let outcome = try child.wait()
+        #expect(child.process.terminationReason == .uncaughtSignal, "\(outcome.errors)")
+        #expect(child.process.terminationStatus == SIGINT)
+        let left = try shell.names(in: "tmp")
+        #expect(left.isEmpty, "\(left)")
+    }
+
     /// Ctrl-C stores the run and says how to go on; so does a full disk, without the storing; a damaged checkpoint is
     /// refused and the one before it used. The run that went through all of that ends as the unbroken one.
     @Test func interruptsFullDisksAndDamageLoseNothing() throws {

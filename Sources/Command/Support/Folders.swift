@@ -1,5 +1,6 @@
 import CodeGeneration
 import Foundation
+import Hardware
 import Training
 
 /// Folders that commands write into.
@@ -15,7 +16,11 @@ enum Folders {
     static func withTemporary<T>(_ body: (String) throws -> T) throws -> T {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
+        ScratchPaths.insert(folder.path)
+        defer {
+            ScratchPaths.remove(folder.path)
+            try? FileManager.default.removeItem(at: folder)
+        }
         return try body(folder.path)
     }
 
@@ -72,6 +77,8 @@ enum Folders {
         }
         let scratch = folder.deletingLastPathComponent().appendingPathComponent(
             ".\(folder.lastPathComponent).\(ProcessInfo.processInfo.processIdentifier).new")
+        ScratchPaths.insert(scratch.path)
+        defer { ScratchPaths.remove(scratch.path) }
         do {
             try makeFolder(scratch, called: path)
             for file in files {

@@ -17,9 +17,11 @@ final class ScratchFolder: Sendable {
         }
         let made = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         path = URL(fileURLWithPath: made).path
+        ScratchPaths.insert(path)
     }
 
     deinit {
+        ScratchPaths.remove(path)
         try? FileManager.default.removeItem(atPath: path)
     }
 

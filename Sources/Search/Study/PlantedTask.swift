@@ -19,6 +19,8 @@ public final class PlantedTask {
     private let training: Int
     private let validation: Int
     let backend: Backend
+    /// Where the searches keep activations and gradients.
+    let arena = Arena()
 
     /// One cell of three nodes over five operators on 4x4 images of eight channels. No operator can do what another does,
     /// and nothing learns in front of the cell, so that the planted one is the best there is.
@@ -52,7 +54,7 @@ public final class PlantedTask {
     ) throws {
         self.space = space
         (self.training, self.validation) = (training, validation)
-        backend = .executor(pool: try ThreadPool(threads: threads), effort: .quick)
+        backend = .executor(pool: try ThreadPool(threads: threads), arena: arena, effort: .quick)
         let random = RandomSource(seed: seed).fork("planted")
         var choices = random.fork("choices")
         var drawn = space.sites.map { site in

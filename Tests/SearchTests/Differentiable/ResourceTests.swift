@@ -1,3 +1,4 @@
+import Execution
 import Foundation
 import Hardware
 import IR
@@ -206,6 +207,25 @@ private struct SteppedCost {
         }
         #expect(zip(costs, costs.dropFirst()).allSatisfy { $0 > $1 }, "\(costs)")
         #expect(cheapest == task.space.sites.count)
+    }
+
+    /// Weight steps between two of the architecture are taken, not unrolled: more of them need no more memory. A graph that
+    /// holds more of the computation does, so the figure says something.
+    @Test func weightStepsBetweenArchitectureStepsTakeNoMemory() throws {
+        func bytes(weightSteps: Int, _ estimator: Recipe.Estimator = Recipe.idarts.estimator) throws -> Int {
+            let task = try PlantedTask(
+                SearchSpace(yaml: PlantedTask.micro, file: "planted.yaml"), training: 32, validation: 16, seed: 1)
+            var recipe = Recipe.idarts
+            (recipe.schedule, recipe.estimator) = (.alternating(weightSteps: weightSteps), estimator)
+            let search = try task.loop(recipe, steps: 16, batch: 16, seed: 1)
+            for _ in 0..<16 { try search.advance() }
+            #expect(search.architectureSteps == 16 / weightSteps)
+            return task.arena.bytes
+        }
+        let one = try bytes(weightSteps: 1), eight = try bytes(weightSteps: 8)
+        #expect(Double(eight) < 1.05 * Double(one), "\(one) bytes, then \(eight)")
+        let exact = try bytes(weightSteps: 8, .hypergradient(.neumann(2)))
+        #expect(Double(exact) > 1.05 * Double(one), "\(one) bytes, with exact products \(exact)")
     }
 
     /// The gap objective prefers the architecture that generalises where its weight is large, and a validation loss below

@@ -117,12 +117,14 @@ study: setup
 	.build/release/Study regularisers docs/study-regularisers.md
 	.build/release/Study picks docs/study-picks.md docs/micro-125.jsonl 5 500 $(PICKED)
 ifdef CELL_TABLE
-	.build/release/Study cells docs/study-cells.md $(CELL_TABLE) $(CIFAR10) 15 3000 8 8000 darts1 idarts
-	.build/release/Study cells docs/study-cells.md $(CELL_TABLE) $(CIFAR10) 5 3000 8 8000 \
-	    darts1 'darts1, every fourth step' darts2 idarts prime snas unas proxyless
-	.build/release/Study hypergradients docs/study-hypergradients.md $(CELL_TABLE) $(CIFAR10) 6 6 3000 - \
+	.build/release/Study cells docs/study-cells.md $(CELL_TABLE) $(CIFAR10) 20 1 - - - - darts1 idarts
+	.build/release/Study cells docs/study-cells.md $(CELL_TABLE) $(CIFAR10) 5 1 - - - - darts1 'darts1, every fourth step' \
+	    darts2 idarts 'idarts, K = 0, T = 1' prime snas unas proxyless
+	.build/release/Study cells docs/study-hypergradients.md $(CELL_TABLE) $(CIFAR10) 6 6 - - - - \
 	    'hypergradient, no implicit term' 'hypergradient, K = 0'
 	.build/release/Study implicit docs/study-implicit.md $(CIFAR10) 1 101
+	.build/release/Study objective docs/study-objective.md $(CIFAR10) 3 1
+	.build/release/Study objective docs/study-objective-48000.md $(CIFAR10) 4 3 - - - 48000
 endif
 
 benchmark-training: setup

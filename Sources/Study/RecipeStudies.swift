@@ -1,19 +1,19 @@
 import Search
 
 // Differentiable searches beside random selection and beside themselves without their own mechanism. Searches whose rows
-// are there are not run again; NAMES picks some.
+// are there are not run again; NAMES picks some. A '-' in the place of a number stands for the usual one.
 //
 //   Study exact OUT [SEEDS]                                           estimators and schedules without their mechanism
 //   Study planted OUT [SEEDS] [STEPS] [NAMES…]                        a planted architecture is to be found again
 //   Study regularisers OUT [SEEDS] [FIRST] [STEPS] [ACCELERATION]     that with edges that compete, and with what pulls
 //                                                                     PRIME to a discrete choice
 //   Study picks OUT docs/micro-125.jsonl [SEEDS] [STEPS] [NAMES…]     the small benchmark, judged by its table
-//   Study cells OUT TABLE.csv CIFAR_FOLDER [SEEDS] [STEPS] [SIDE] [IMAGES] [NAMES…]
+//   Study cells OUT TABLE.csv CIFAR_FOLDER [SEEDS] [FIRST] [STEPS] [ACCELERATION] [SIDE] [IMAGES] [NAMES…]
 //                                                                     NAS-Bench-201, judged by the published table
-//   Study hypergradients OUT TABLE.csv CIFAR_FOLDER [SEEDS] [FIRST] [STEPS] [ACCELERATION or -] [NAMES…]
-//                                                                     the same, with nothing but the hypergradient unlike
-//   Study implicit OUT CIFAR_FOLDER [SEEDS] [FIRST] [STEPS] [ACCELERATION]
+//   Study implicit OUT CIFAR_FOLDER [SEEDS] [FIRST] [STEPS] [ACCELERATION] [SIDE] [IMAGES]
 //                                                                     what the implicit term adds while they search
+//   Study objective OUT CIFAR_FOLDER [SEEDS] [FIRST] [STEPS] [-] [SIDE] [IMAGES]
+//                                                                     what the searches' objective itself prefers there
 
 /// Runs the study that the arguments name; `false` when they name none of these.
 func runRecipeStudy(_ arguments: [String]) throws -> Bool {
@@ -31,18 +31,13 @@ func runRecipeStudy(_ arguments: [String]) throws -> Bool {
             first: UInt64(number(4, 1)), steps: number(5, 3300),
             acceleration: Double(arguments.dropFirst(6).first ?? "") ?? 60)
     case "cells" where arguments.count > 4:
-        var settings = CellSettings()
-        (settings.seeds, settings.steps) = (number(5, settings.seeds), number(6, settings.steps))
-        (settings.side, settings.images) = (number(7, settings.side), number(8, settings.images))
         try cellStudy(
-            arguments[2], table: arguments[3], images: arguments[4], settings, only: Array(arguments.dropFirst(9)))
-    case "hypergradients" where arguments.count > 4:
-        let settings = CellSettings(arguments, from: 5)
-        try cellStudy(
-            arguments[2], table: arguments[3], images: arguments[4], settings, only: Array(arguments.dropFirst(9)),
-            of: Variant.hypergradients)
+            arguments[2], table: arguments[3], images: arguments[4], CellSettings(arguments, from: 5),
+            only: Array(arguments.dropFirst(11)))
     case "implicit" where arguments.count > 3:
         try implicitStudy(arguments[2], images: arguments[3], CellSettings(arguments, from: 4))
+    case "objective" where arguments.count > 3:
+        try objectiveStudy(arguments[2], images: arguments[3], CellSettings(arguments, from: 4))
     case "picks" where arguments.count > 3:
         try pickStudy(
             arguments[2], table: arguments[3], seeds: number(4, 5), steps: number(5, 500),

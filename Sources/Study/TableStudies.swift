@@ -58,69 +58,31 @@ struct CellSettings {
 }
 
 extension CellSettings {
-    /// Seeds, the first of them, steps and acceleration, in this order, from a place on.
+    /// Seeds, the first of them, steps, acceleration, side and number of images, in this order, from a place on.
     init(_ arguments: [String], from start: Int) {
         func argument(_ index: Int) -> String { arguments.dropFirst(start + index).first ?? "" }
         seeds = Int(argument(0)) ?? seeds
         first = UInt64(argument(1)) ?? first
         steps = Int(argument(2)) ?? steps
         acceleration = Double(argument(3)) ?? acceleration
+        (side, images) = (Int(argument(4)) ?? side, Int(argument(5)) ?? images)
     }
 }
 
 /// Searches over the cells of NAS-Bench-201 on CIFAR-10.
-private func cells(_ folder: String, _ settings: CellSettings) throws -> RecipeStudy {
+func benchmarkCells(_ folder: String, _ settings: CellSettings) throws -> RecipeStudy {
     let corpus = try KnownCorpus.cifar10.load(from: URL(filePath: folder, directoryHint: .isDirectory))
     var space = try SpaceLibrary().space("nas-bench-201-small")
     (space.input.height, space.input.width) = (settings.side, settings.side)
     return try RecipeStudy(space, corpus: corpus, images: settings.images, threads: 1)
 }
 
-/// What the implicit term adds to the partial gradient while a search by the latter runs.
-func implicitStudy(_ out: String, images folder: String, _ settings: CellSettings) throws {
-    let study = try cells(folder, settings)
-    func series(_ terms: Int, _ gamma: Double? = nil) -> Hypergradient {
-        Hypergradient(terms: terms, mixedTerm: .finiteDifference(epsilon: 0.01), gamma: gamma)
-    }
-    let family = [
-        ("K = 0", series(0)), ("K = 2", series(2)), ("K = 2, exact products", Hypergradient.neumann(2)),
-        ("K = 20", series(20)),
-        ("K = 2, γ = 0.1", series(2, 0.1)), ("K = 20, γ = 0.1", series(20, 0.1)),
-    ]
-    var recipe = Variant.hypergradients[0].recipe
-    recipe.architecture.acceleration = settings.acceleration
-    var found: [[ImplicitTerm]] = []
-    for seed in 0..<UInt64(settings.seeds) {
-        found.append(
-            try study.terms(
-                of: family.map(\.1), along: recipe, steps: settings.steps, batch: settings.batch, stages: 4,
-                batches: 20, seed: settings.first + seed))
-        say("seed \(settings.first + seed)")
-    }
-    var text =
-        "# What the implicit term adds to the partial gradient\n\nAlong searches by the partial gradient with iDARTS' schedule and weights on cells of NAS-Bench-201: \(settings.text), architecture steps \(digits(settings.acceleration, 1)) times the published ones. Gradients with respect to the architecture's parameters, averaged over 20 batches; \(settings.seeds) seeds.\n\n"
-    text += header([
-        "after steps", "term", "its length over the partial gradient's", "cosine of the sum to the partial gradient",
-        "towards skips: partial gradient", "implicit term", "skips, %",
-    ])
-    for place in found.first?.indices ?? [].indices {
-        let column = found.map { $0[place] }
-        text += cells([
-            "\(column[0].step)", family[place % family.count].0, summary(of: column.map(\.share), 3),
-            summary(of: column.map(\.cosine), 3), summary(of: column.map(\.towardsSkip.partial), 3),
-            summary(of: column.map(\.towardsSkip.implicit), 3), summary(of: column.map { 100 * $0.skipShare }, 0),
-        ])
-    }
-    try text.write(toFile: out, atomically: true, encoding: .utf8)
-}
-
 /// Small searches over the cells of NAS-Bench-201.
 func cellStudy(
-    _ out: String, table file: String, images folder: String, _ settings: CellSettings, only: [String],
-    of known: [Variant] = Variant.all
+    _ out: String, table file: String, images folder: String, _ settings: CellSettings, only: [String]
 ) throws {
-    let table = try CellTable(file), study = try cells(folder, settings)
-    let variants = try Variant.chosen(only, of: known, systemsOnly: known.contains { $0.isSystem })
+    let table = try CellTable(file), study = try benchmarkCells(folder, settings)
+    let variants = try Variant.chosen(only, of: Variant.all + Variant.hypergradients, systemsOnly: true)
     let rate = settings.acceleration == CellSettings().acceleration ? "" : ", rate \(digits(settings.acceleration, 1))"
     var rows = try StudyRows(out, settings: settings.text + rate)
     try rows.fill(variants, seeds: settings.seeds, first: settings.first) { variant, seed in

@@ -13,8 +13,7 @@ struct Variant {
         self.isSystem = isSystem
         var changed = recipe
         change(&changed)
-        // The spaces of the studies have no slots, and their searches no limit.
-        changed.regularizers.removeAll { if case .duplicates = $0 { true } else { false } }
+        // The searches of the studies have no limit.
         changed.cost = nil
         self.recipe = changed
     }

@@ -58,10 +58,10 @@ import Testing
         }
         #expect(try shell.martlet("algorithms", "idarts").output.contains("Neumann series of 2 terms"))
         #expect(try shell.martlet("algorithms", "darts9").status == 4)
-        let refused = try shell.martlet("search", "--algorithm", "unas", "--space", "darts-micro", "-o", "run")
+        let refused = try shell.martlet("search", "--algorithm", "prime-crb", "--space", "proxyless-micro", "-o", "run")
         #expect(refused.status == 4)
         #expect(
-            refused.errors.hasPrefix("martlet: unas: the space darts-micro has no slots that could choose the same"),
+            refused.errors.hasPrefix("martlet: prime-crb: the space proxyless-micro has no cells"),
             "\(refused.errors)")
         #expect(try !shell.names().contains("run"))
     }

@@ -68,6 +68,7 @@ public struct Recipe: Codable, Hashable, Sendable {
     public enum RegularizerRule: Codable, Hashable, Sendable {
         case proximity(Double)
         case admm(Double, interval: Int = 10)
+        /// Of a node's two slots that choose the same; nothing where a space has no slots.
         case duplicates(Double)
         /// `strength · Σ entropy` of the choices' probabilities.
         case entropy(Double)
@@ -227,10 +228,6 @@ extension Recipe {
             found.append(
                 "the cells of the space \(space.name) have no operator 'none', so no edge can be left out: take the heaviest operators instead"
             )
-        }
-        let pairs = space.cells.contains { $0.wiring == .twoSlots }
-        for case .duplicates in regularizers where !pairs {
-            found.append("the space \(space.name) has no slots that could choose the same")
         }
         if relaxation == .clamped, space.cells.isEmpty {
             found.append(

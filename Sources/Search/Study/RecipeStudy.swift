@@ -64,7 +64,43 @@ public final class RecipeStudy {
         return found
     }
 
-    private func loop(_ recipe: Recipe, steps: Int, batch: Int, seed: UInt64) throws -> RelaxedSearch {
+    /// The objective of which a hypergradient is the derivative, as far as a run gets: the validation loss of a mixture
+    /// that stays as it is while the weights are trained, and what gradients at those weights say about it.
+    ///
+    /// - Parameters:
+    ///   - parameters: What an operator's parameter is, the same at every choice.
+    ///   - family: Hypergradients to look at.
+    ///   - stages: At how many steps, spread evenly, it is judged.
+    ///   - batches: How many batches each loss and each gradient is averaged over.
+    public func objective(
+        of parameters: (String) -> Double, _ family: [Hypergradient], training recipe: Recipe, steps: Int, batch: Int,
+        stages: Int, batches: Int, seed: UInt64
+    ) throws -> [HeldMixture] {
+        var recipe = recipe
+        recipe.schedule = .weightsOnly
+        let search = try loop(recipe, steps: steps, batch: batch, validationBatches: batches, seed: seed)
+        for (site, choice) in space.sites.enumerated() {
+            search.state.assign(choice.alternatives.map(parameters), site: site)
+        }
+        let mixture = search.state.probabilities
+        var found: [HeldMixture] = []
+        while search.step < steps {
+            try search.advance()
+            guard search.step.isMultiple(of: max(1, steps / stages)), search.step >= batches else { continue }
+            let (loss, accuracy) = try search.judge(mixture)
+            let gradients = try search.gradients(of: family, batches: batches).map { rows in
+                zip(space.sites, rows).reduce(into: [String: Double]()) { sums, pair in
+                    for (name, value) in zip(pair.0.alternatives, pair.1) { sums[name, default: 0] += value }
+                }
+            }
+            found.append(HeldMixture(step: search.step, loss: loss, accuracy: accuracy, slopes: gradients))
+        }
+        return found
+    }
+
+    private func loop(
+        _ recipe: Recipe, steps: Int, batch: Int, validationBatches: Int? = nil, seed: UInt64
+    ) throws -> RelaxedSearch {
         let random = RandomSource(seed: seed)
         let architecture = Int((Double(images) * recipe.split.architectureShare).rounded())
         let splits = try DataSplits(
@@ -72,11 +108,22 @@ public final class RecipeStudy {
             random: random.fork("data"))
         let settings = SearchConfiguration.Training(
             epochs: 1, batch: batch, rule: recipe.weights, augmentation: Augmentation(flip: true))
+        var images = try RelaxedSearch.Images(splits, recipe, settings, random: random)
+        if let validationBatches { images.validationBatches = validationBatches }
         return try RelaxedSearch(
-            space, recipe, settings: settings, steps: steps,
-            images: RelaxedSearch.Images(splits, recipe, settings, random: random), cost: nil, backend: backend,
+            space, recipe, settings: settings, steps: steps, images: images, cost: nil, backend: backend,
             random: random.fork("search"))
     }
+}
+
+/// A mixture that stayed as it is while weights were trained for it.
+public struct HeldMixture: Sendable {
+    public var step: Int
+    /// Of the mixture on validation images.
+    public var loss: Double
+    public var accuracy: Double
+    /// By the hypergradients asked for: the derivative of the loss along an operator's parameter, moved at every choice.
+    public var slopes: [[String: Double]]
 }
 
 /// The implicit term of a hypergradient beside the partial gradient, both with respect to the architecture's parameters.

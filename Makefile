@@ -102,7 +102,8 @@ $(PART):
 	for file in $(CIFAR10)/*_batch*.bin; do head -c $$((500 * 3073)) $$file > $@/$${file##*/}; done
 
 # Systems and, after each, itself without its own mechanism.
-PICKED = darts1 darts2 idarts 'idarts, K = 0, T = 1' 'idarts, exact products' prime 'prime, no regulariser' 'prime, fixed schedule' \
+PICKED = darts1 darts2 idarts 'idarts, K = 0, T = 1' 'idarts, exact products' \
+         prime 'prime, no regulariser' 'prime, fixed schedule' \
          snas 'snas, temperature fixed at 1' 'snas, softmax mixture' \
          unas 'unas, relaxed sample alone' 'unas, running baseline' proxyless
 

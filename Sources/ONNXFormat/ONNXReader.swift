@@ -54,24 +54,25 @@ struct ONNXReader {
 
     func graph(_ message: Onnx__GraphProto, _ opsets: [ONNXModel.OperatorSet]) throws(ONNXError) -> ONNXModel.Graph {
         var graph = ONNXModel.Graph(name: Protobuf.text(message.name))
-        for initializer in Protobuf.list(message.initializer, message.n_initializer) {
-            let name = Protobuf.text(initializer.pointee.name)
-            guard !name.isEmpty else { throw ONNXError(.malformed, "an initialiser has no name") }
+        func add(
+            _ kind: String, called name: String, _ value: () throws(ONNXError) -> ONNXTensorValue
+        ) throws(ONNXError) {
+            guard !name.isEmpty else { throw ONNXError(.malformed, "\(kind) has no name") }
             do throws(ONNXError) {
-                graph.initializers.append(.init(name: name, value: try tensor(initializer.pointee)))
+                graph.initializers.append(.init(name: name, value: try value()))
             } catch {
                 throw error.naming(subject: "initialiser '\(name)'")
+            }
+        }
+        for initializer in Protobuf.list(message.initializer, message.n_initializer) {
+            try add("an initialiser", called: Protobuf.text(initializer.pointee.name)) { () throws(ONNXError) in
+                try tensor(initializer.pointee)
             }
         }
         for initializer in Protobuf.list(message.sparse_initializer, message.n_sparse_initializer) {
             // A sparse tensor is called by the name of its values.
             let name = Protobuf.text(initializer.pointee.values?.pointee.name)
-            guard !name.isEmpty else { throw ONNXError(.malformed, "a sparse initialiser has no name") }
-            do throws(ONNXError) {
-                graph.initializers.append(.init(name: name, value: try dense(initializer.pointee)))
-            } catch {
-                throw error.naming(subject: "initialiser '\(name)'")
-            }
+            try add("a sparse initialiser", called: name) { () throws(ONNXError) in try dense(initializer.pointee) }
         }
         graph.inputs = valueInfos(message.input, message.n_input)
         graph.outputs = valueInfos(message.output, message.n_output)

@@ -21,12 +21,11 @@ extension MemoryPlan {
             .sorted { (liveBytes[$1], $0) < (liveBytes[$0], $1) }.prefix(10)
         var bound = OrderBound(bytes: lowerBound, isExact: true)
         for sharing in Options().variants(for: graph) {
-            let outcome = OrderSearch(graph, sharing: sharing, scratchBytes: scratch).run(
-                below: lowerBound, limit: limit)
+            let search = OrderSearch(graph, sharing: sharing, scratchBytes: scratch)
+            let outcome = search.run(below: lowerBound, limit: limit)
             var (bytes, isExact) = (outcome.leastBytes, outcome.isExact)
             if !isExact {
-                let uses = StorageUses(graph, sharing, scratch)
-                bytes = max(bytes, uses.leastBytes(atAnyOf: Array(busiest)))
+                bytes = max(bytes, search.uses.leastBytes(atAnyOf: Array(busiest)))
                 if bytes >= lowerBound { (bytes, isExact) = (lowerBound, true) }
             }
             if bytes < bound.bytes { bound = OrderBound(bytes: bytes, isExact: isExact) }

@@ -29,7 +29,7 @@ struct OrderSearch {
         func contains(_ node: Int) -> Bool { done[node >> 6] >> UInt64(node & 63) & 1 == 1 }
     }
 
-    private let uses: StorageUses
+    let uses: StorageUses
     private let count: Int
 
     init(_ graph: Graph, sharing: MemoryPlan.Options, scratchBytes: [Int]) {

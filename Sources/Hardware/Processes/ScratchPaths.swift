@@ -14,7 +14,9 @@ package enum ScratchPaths {
         paths.withLock { paths in
             for path in paths {
                 // A file that appears meanwhile makes the removal fail.
-                for _ in 0..<3 where (try? FileManager.default.removeItem(atPath: path)) == nil {}
+                for _ in 0..<3 {
+                    if (try? FileManager.default.removeItem(atPath: path)) != nil { break }
+                }
             }
             body()
         }

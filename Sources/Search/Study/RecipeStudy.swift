@@ -47,9 +47,7 @@ public final class RecipeStudy {
     ) throws -> [ImplicitTerm] {
         let search = try loop(recipe, steps: steps, batch: batch, seed: seed)
         var found: [ImplicitTerm] = []
-        while search.step < steps {
-            try search.advance()
-            guard search.step.isMultiple(of: max(1, steps / stages)), search.step >= batches else { continue }
+        try advance(search, stages: stages, batches: batches) {
             let gradients = try search.gradients(of: [.partial] + family, batches: batches)
             let skips = try search.observe().skipShare
             for (index, member) in family.enumerated() {
@@ -84,18 +82,24 @@ public final class RecipeStudy {
         }
         let mixture = search.state.probabilities
         var found: [HeldMixture] = []
-        while search.step < steps {
-            try search.advance()
-            guard search.step.isMultiple(of: max(1, steps / stages)), search.step >= batches else { continue }
-            let (loss, accuracy) = try search.judge(mixture)
+        try advance(search, stages: stages, batches: batches) {
+            let loss = try search.judge(mixture).loss
             let gradients = try search.gradients(of: family, batches: batches).map { rows in
                 zip(space.sites, rows).reduce(into: [String: Double]()) { sums, pair in
                     for (name, value) in zip(pair.0.alternatives, pair.1) { sums[name, default: 0] += value }
                 }
             }
-            found.append(HeldMixture(step: search.step, loss: loss, accuracy: accuracy, slopes: gradients))
+            found.append(HeldMixture(step: search.step, loss: loss, slopes: gradients))
         }
         return found
+    }
+
+    /// Goes through a search to its end and looks at it after every stage that has seen enough batches to average over.
+    private func advance(_ search: RelaxedSearch, stages: Int, batches: Int, look: () throws -> Void) throws {
+        while search.step < search.steps {
+            try search.advance()
+            if search.step.isMultiple(of: max(1, search.steps / stages)), search.step >= batches { try look() }
+        }
     }
 
     private func loop(
@@ -121,7 +125,6 @@ public struct HeldMixture: Sendable {
     public var step: Int
     /// Of the mixture on validation images.
     public var loss: Double
-    public var accuracy: Double
     /// By the hypergradients asked for: the derivative of the loss along an operator's parameter, moved at every choice.
     public var slopes: [[String: Double]]
 }
